@@ -1,0 +1,1 @@
+//! Clinical models as FHIR operations: registry, ONNX runtime, features, explanation.

@@ -1,0 +1,1 @@
+//! AuditEvents by IHE BALP and the tamper-evident log they stand in.

@@ -1,0 +1,1 @@
+//! The SMART authorization server: clients, keys, tokens, introspection.

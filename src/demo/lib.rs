@@ -1,0 +1,1 @@
+//! A seeded generator of a synthetic population for demonstrations and tests.

@@ -1,0 +1,1 @@
+//! FHIR resources in PostgreSQL: versions, search index, transactions, audit rows.
