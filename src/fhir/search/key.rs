@@ -26,6 +26,20 @@ impl Key {
         Self::of(&["resource", resource_type, id])
     }
 
+    /// The key of a reference that the parameter with this key (`Key::of([type, code])`) holds to the
+    /// resource with key `target`. SHA-256, since PostgreSQL has to compute the same
+    /// (`reference_key` in `migrations/V1__store.sql`).
+    pub fn reference(self, target: Key) -> Self {
+        use sha2::Digest as _;
+        let mut hasher = sha2::Sha256::new();
+        hasher.update(self.0.to_be_bytes());
+        hasher.update(target.0.to_be_bytes());
+        let digest = hasher.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(u128::from_be_bytes(bytes))
+    }
+
     /// A key that hashes this one with further parts.
     pub fn with(self, parts: &[&str]) -> Self {
         let hex = format!("{:032x}", self.0);

@@ -1,0 +1,149 @@
+-- Resources, their search index, Consent rules and the audit log.
+--
+-- Keys (uuid) are 128-bit hashes of facts, made by salus_fhir::Key. Times are microseconds since
+-- 1970-01-01T00:00:00Z. `tenant` leads every primary key and `patient` (the key of the patient whose
+-- compartment the row is in: nil for none, all ones for several) is the shard key, so that the schema
+-- distributes without a rewrite.
+
+CREATE TABLE resource (
+    tenant  integer NOT NULL,
+    rid     uuid    NOT NULL,           -- key of Type/id
+    patient uuid    NOT NULL,
+    type    text    COLLATE "C" NOT NULL,
+    id      text    COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    updated bigint  NOT NULL,           -- meta.lastUpdated
+    sort    bigint  NOT NULL,           -- natural date: when it happened, else when it was first stored
+    deleted boolean NOT NULL,
+    method  text    COLLATE "C" NOT NULL, -- POST, PUT, PATCH or DELETE: what made this version
+    keys    uuid[]  NOT NULL,           -- every fact: what the access predicate and filters test
+    patients text[] COLLATE "C" NOT NULL, -- ids of the patients whose compartments it is in, for the audit
+    body    text    COLLATE "C",        -- as sent, with id and meta set; null when deleted
+    PRIMARY KEY (tenant, rid)
+);
+-- Type and system history, _lastUpdated searches, incremental export and re-indexing.
+CREATE INDEX resource_updated ON resource (tenant, type, updated, rid);
+
+-- The versions before the current one. Same columns, so that both answer to the same predicate.
+CREATE TABLE resource_history (
+    tenant  integer NOT NULL,
+    rid     uuid    NOT NULL,
+    patient uuid    NOT NULL,
+    type    text    COLLATE "C" NOT NULL,
+    id      text    COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    updated bigint  NOT NULL,
+    sort    bigint  NOT NULL,
+    deleted boolean NOT NULL,
+    method  text    COLLATE "C" NOT NULL,
+    keys    uuid[]  NOT NULL,
+    patients text[] COLLATE "C" NOT NULL,
+    body    text    COLLATE "C",
+    PRIMARY KEY (tenant, rid, version)
+);
+-- Type and system history.
+CREATE INDEX resource_history_updated ON resource_history (tenant, type, updated, rid);
+
+-- Where searches start. One row a fact worth starting from; `low`/`high` hold dates, numbers and
+-- quantities as order-preserving integers; for tokens `low` is a hash of the system and `high` is null.
+CREATE TABLE search_index (
+    tenant  integer NOT NULL,
+    key     uuid    NOT NULL,
+    sort    bigint  NOT NULL,
+    rid     uuid    NOT NULL,
+    low     bigint  NOT NULL DEFAULT 0,
+    high    bigint,
+    patient uuid    NOT NULL,
+    -- Walks one key in natural order; a further range condition on a found row is a point probe.
+    PRIMARY KEY (tenant, key, sort, rid, low) INCLUDE (high, patient)
+);
+-- Range searches that are the most selective condition (birthdate, value-quantity).
+CREATE INDEX search_index_range ON search_index (tenant, key, low, high) WHERE high IS NOT NULL;
+
+-- String parameters: `value` is normalised and cut to 300 characters, `exact` is as written.
+CREATE TABLE search_string (
+    tenant  integer NOT NULL,
+    key     uuid    NOT NULL,
+    value   text    COLLATE "C" NOT NULL,
+    rid     uuid    NOT NULL,
+    ordinal smallint NOT NULL,
+    exact   text    COLLATE "C" NOT NULL,
+    sort    bigint  NOT NULL,
+    patient uuid    NOT NULL,
+    -- Starts-with searches are a range of `value`; contains walks one key.
+    PRIMARY KEY (tenant, key, value, rid, ordinal)
+);
+
+-- Active Consents, a row a provision. See salus_access::consent for what the columns mean.
+CREATE TABLE consent_rule (
+    tenant      integer NOT NULL,
+    patient     uuid    NOT NULL,
+    consent     uuid    NOT NULL,        -- rid of the Consent
+    node        integer NOT NULL,
+    parent      integer,
+    ancestors   integer[] NOT NULL,
+    path        text    NOT NULL,
+    deny        boolean NOT NULL,
+    period_low  bigint,
+    period_high bigint,
+    actors      uuid[],
+    purposes    text[],
+    actions     text[],
+    classes     text[],
+    codes       uuid[],
+    labels      uuid[],
+    data        uuid[],
+    data_low    bigint,
+    data_high   bigint,
+    -- Every read probes this with the patient of the row at hand.
+    PRIMARY KEY (tenant, patient, consent, node)
+);
+-- Replacing the rules of a Consent that changed.
+CREATE INDEX consent_rule_consent ON consent_rule (tenant, consent);
+
+-- One compact record an event (salus_audit::AuditRecord); the FHIR AuditEvent is rendered from it.
+CREATE TABLE audit_event (
+    tenant   integer NOT NULL,
+    seq      bigint  GENERATED ALWAYS AS IDENTITY,
+    recorded bigint  NOT NULL,
+    patient  uuid    NOT NULL,           -- nil for none, all ones for several (audit_patient has them)
+    record   text    COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, seq)
+);
+-- AuditEvent?patient=, the question a compliance officer asks.
+CREATE INDEX audit_event_patient ON audit_event (tenant, patient, seq)
+    WHERE patient <> '00000000-0000-0000-0000-000000000000';
+
+CREATE TABLE audit_patient (
+    tenant  integer NOT NULL,
+    patient uuid    NOT NULL,
+    seq     bigint  NOT NULL,
+    PRIMARY KEY (tenant, patient, seq)
+);
+
+-- The key under which a reference from one parameter to one resource stands; salus_fhir::Key::reference
+-- computes the same. In SQL it lets chains and _has go from rows to what they point at.
+CREATE FUNCTION reference_key(parameter uuid, target uuid) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+    RETURN encode(substring(sha256(uuid_send(parameter) || uuid_send(target)) FROM 1 FOR 16), 'hex')::uuid;
+
+-- The Merkle log over audit_event (RFC 6962): leaves in the order they were appended, signed heads.
+CREATE TABLE audit_leaf (
+    tenant integer NOT NULL,
+    index  bigint  NOT NULL,
+    seq    bigint  NOT NULL,
+    hash   bytea   NOT NULL,
+    PRIMARY KEY (tenant, index)
+);
+
+CREATE TABLE audit_head (
+    tenant    integer NOT NULL,
+    size      bigint  NOT NULL,
+    root      bytea   NOT NULL,
+    peaks     bytea   NOT NULL,          -- compact range, to append without reading the leaves
+    time      bigint  NOT NULL,
+    key_id    text    NOT NULL,
+    signature bytea   NOT NULL,
+    pending   bigint  NOT NULL,          -- every event with a seq below this one is a leaf or never will be
+    PRIMARY KEY (tenant, size)
+);

@@ -1,0 +1,133 @@
+//! What can go wrong in the store, and what it becomes for a client.
+
+/// A failure of a store function. The doc comment of each variant names the HTTP status and the
+/// OperationOutcome issue code it becomes (`src/server/error.rs` maps them).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// 404 `not-found`: no such resource, or none that the caller may see.
+    #[error("{resource_type}/{id} is not known")]
+    NotFound {
+        /// Type asked for.
+        resource_type: String,
+        /// Id asked for.
+        id: String,
+    },
+    /// 410 `deleted`: the resource was deleted.
+    #[error("{resource_type}/{id} was deleted (version {version})")]
+    Gone {
+        /// Type asked for.
+        resource_type: String,
+        /// Id asked for.
+        id: String,
+        /// The version that records the deletion.
+        version: i32,
+    },
+    /// 412 `conflict`: `If-Match` names another version than the current one.
+    #[error("{resource_type}/{id} is at version {current}, not at the version If-Match names; read it again and repeat the change")]
+    VersionConflict {
+        /// Type of the resource.
+        resource_type: String,
+        /// Id of the resource.
+        id: String,
+        /// Its current version; 0 where there is none.
+        current: i32,
+    },
+    /// 412 `multiple-matches`: a conditional interaction or reference found several resources.
+    #[error("{criteria} matches {count} resources; it must match at most one")]
+    MultipleMatches {
+        /// The criteria, as sent.
+        criteria: String,
+        /// How many matched (counting stops early).
+        count: usize,
+    },
+    /// 400 `not-found`: a reference that a transaction must resolve leads nowhere.
+    #[error("{location}: {message}")]
+    UnresolvedReference {
+        /// FHIRPath of the reference.
+        location: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// 409 `duplicate`: two changes of one transaction are about the same resource.
+    #[error("the transaction changes {resource_type}/{id} twice")]
+    DuplicateChange {
+        /// Type of the resource.
+        resource_type: String,
+        /// Id of the resource.
+        id: String,
+    },
+    /// 403 `forbidden`: the caller may not write this content (it lies outside what the scopes grant).
+    #[error("the {resource_type} as sent lies outside what the access token allows to write")]
+    OutsideGrant {
+        /// Type of the resource.
+        resource_type: String,
+    },
+    /// 400 `invalid` (or `not-supported`): a search parameter cannot be used as asked.
+    #[error("search parameter {parameter}: {message}")]
+    Search {
+        /// The parameter as sent.
+        parameter: String,
+        /// What is wrong with it and what would be right.
+        message: String,
+    },
+    /// 400 `invalid`: a page link that this server did not make, or not for this caller.
+    #[error("this page link is not valid here; start the search again")]
+    PageLink,
+    /// 422 `processing`: the Consent cannot be compiled.
+    #[error("the Consent cannot be enforced: {0}")]
+    Consent(String),
+    /// 503 `transient`: no database connection, or the database refused for a passing reason.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// 503 `no-store`: the disk is full.
+    #[error("the database has no space left on its disk")]
+    DiskFull,
+    /// 503 `transient`: the audit record could not be committed, so nothing was disclosed.
+    #[error("the audit trail cannot be written: {0}")]
+    Audit(String),
+    /// 500 `exception`: a fault of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// `Result` with the store's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        use tokio_postgres::error::SqlState;
+        match error.as_db_error() {
+            Some(db) if *db.code() == SqlState::DISK_FULL => Self::DiskFull,
+            Some(db)
+                if matches!(
+                    *db.code(),
+                    SqlState::ADMIN_SHUTDOWN
+                        | SqlState::CRASH_SHUTDOWN
+                        | SqlState::CANNOT_CONNECT_NOW
+                        | SqlState::TOO_MANY_CONNECTIONS
+                        | SqlState::T_R_SERIALIZATION_FAILURE
+                        | SqlState::T_R_DEADLOCK_DETECTED
+                ) =>
+            {
+                Self::Unavailable(db.message().to_owned())
+            }
+            // The message of a database error may quote data; its code and routine do not.
+            Some(db) => Self::Internal(format!("SQLSTATE {} in {}", db.code().code(), db.routine().unwrap_or("?"))),
+            None if error.is_closed() => Self::Unavailable("connection closed".to_owned()),
+            None => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Error {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        match error {
+            deadpool_postgres::PoolError::Backend(error) => match Self::from(error) {
+                Self::Internal(message) => Self::Unavailable(message),
+                other => other,
+            },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Connections, and the schema's migrations.
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+
+use crate::{Error, Result};
+
+mod embedded {
+    // Files under migrations/, each with the reason for every index it makes.
+    refinery::embed_migrations!("../../migrations");
+}
+
+/// Opens a pool of at most `size` connections. Nothing is connected yet.
+///
+/// # Errors
+/// [`Error::Internal`] where the pool cannot be built.
+pub(crate) fn open(config: tokio_postgres::Config, size: usize) -> Result<Pool> {
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(std::time::Duration::from_secs(10)))
+        .create_timeout(Some(std::time::Duration::from_secs(10)))
+        .build()
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// Brings the schema up to date. Several nodes may start at once: an advisory lock lets one work.
+///
+/// # Errors
+/// [`Error::Unavailable`] without a database, [`Error::Internal`] where a migration fails.
+pub(crate) async fn migrate(pool: &Pool) -> Result<()> {
+    let mut client = pool.get().await?;
+    client.batch_execute("SELECT pg_advisory_lock(7236573)").await?;
+    let outcome = embedded::migrations::runner()
+        .run_async(&mut ***client)
+        .await
+        .map_err(|error| Error::Internal(format!("migration failed: {error}")));
+    client.batch_execute("SELECT pg_advisory_unlock(7236573)").await?;
+    outcome.map(|_| ())
+}
