@@ -6,14 +6,23 @@
 //!
 //! [`Definitions::load_or_compile`] reads the packages once and keeps the result in a cache file.
 
+mod cache;
+mod compartments;
+mod compile;
 mod search_parameters;
+mod structure;
 mod types;
 mod value_sets;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::packages::{Package, PackageError};
+
+pub use compartments::Compartment;
 pub use search_parameters::RawSearchParameter;
 pub use types::{
     Binding, BindingStrength, ElementDefinition, TypeDefinition, TypeKind, TypeRef, Types,
@@ -29,27 +38,47 @@ pub struct Definitions {
     compartments: BTreeMap<String, Compartment>,
 }
 
-/// A compartment: which resources belong to its owner, and by which search parameters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compartment {
-    /// For each resource type that can be in the compartment, the codes of the search parameters
-    /// whose references place it there. The owner's own type (`Patient` in the Patient compartment)
-    /// is in it by its id as well, whatever stands here.
-    pub members: BTreeMap<String, Vec<String>>,
-}
-
-impl Compartment {
-    /// The search parameters that place a resource of this type in the compartment; empty where
-    /// the type is never in it.
-    pub fn parameters(&self, resource_type: &str) -> &[String] {
-        self.members
-            .get(resource_type)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-    }
+/// Why there are no definitions. All become a failed start.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionsError {
+    /// A package could not be read.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// None of the packages defines the types of FHIR.
+    #[error("none of the FHIR packages holds the core definitions: hl7.fhir.r4.examples 4.0.1 must be among them")]
+    NoTypes,
 }
 
 impl Definitions {
+    /// What `packages` (paths of `.tgz` files, the core package first) say: from the cache where an
+    /// earlier start of this build left it, else compiled and left there. The core package
+    /// must be the pinned one, to the byte. A cache that cannot be written costs
+    /// time at the next start, and nothing else.
+    ///
+    /// # Errors
+    /// [`DefinitionsError`] where a package cannot be read, is not the pinned one, or the core is
+    /// missing.
+    pub fn load_or_compile(
+        cache_dir: &Path,
+        packages: &[PathBuf],
+    ) -> Result<Arc<Self>, DefinitionsError> {
+        let packages: Vec<Package> =
+            packages.iter().map(|path| Package::open(path)).collect::<Result<_, _>>()?;
+        let cached = cache::path(cache_dir, &packages);
+        if let Some(definitions) = cache::load(&cached) {
+            return Ok(Arc::new(definitions));
+        }
+        let definitions = compile::compile(&packages)?;
+        // The result stands without its cache.
+        let _ = cache::store(&cached, &definitions);
+        Ok(Arc::new(definitions))
+    }
+
+    /// Builds what the cache does not hold.
+    fn link(&mut self) {
+        self.types.link();
+    }
+
     /// All types.
     pub fn types(&self) -> &Types {
         &self.types
@@ -104,3 +133,6 @@ impl Definitions {
 fn is_concrete_resource(ty: &TypeDefinition) -> bool {
     ty.kind == TypeKind::Resource && !ty.abstract_
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
