@@ -34,7 +34,13 @@ impl SignedTreeHead {
     /// (32); integers big-endian.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        signed_bytes(self.tenant, self.size, &self.root, self.timestamp, &self.key_id)
+        signed_bytes(
+            self.tenant,
+            self.size,
+            &self.root,
+            self.timestamp,
+            &self.key_id,
+        )
     }
 
     /// Checks the signature.
@@ -81,7 +87,9 @@ impl HeadPublicKey {
     /// # Errors
     /// [`Error::Key`] where there are more or fewer.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let key = bytes.try_into().map_err(|_| Error::Key("a public key has 32 bytes".into()))?;
+        let key = bytes
+            .try_into()
+            .map_err(|_| Error::Key("a public key has 32 bytes".into()))?;
         Ok(Self(key))
     }
 }
@@ -95,7 +103,10 @@ pub struct HeadKey {
 
 impl std::fmt::Debug for HeadKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("HeadKey").field("public", &self.public).finish_non_exhaustive()
+        formatter
+            .debug_struct("HeadKey")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,8 +116,11 @@ impl HeadKey {
     /// # Errors
     /// [`Error::Key`] where the system has no randomness to give.
     pub fn generate() -> Result<Self, Error> {
-        let pair = Ed25519KeyPair::generate().map_err(|_| Error::Key("generation failed".into()))?;
-        let pkcs8 = pair.to_pkcs8v1().map_err(|_| Error::Key("encoding failed".into()))?;
+        let pair =
+            Ed25519KeyPair::generate().map_err(|_| Error::Key("generation failed".into()))?;
+        let pkcs8 = pair
+            .to_pkcs8v1()
+            .map_err(|_| Error::Key("encoding failed".into()))?;
         Self::from_pkcs8(pkcs8.as_ref())
     }
 
@@ -118,7 +132,11 @@ impl HeadKey {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
             .map_err(|error| Error::Key(error.to_string()))?;
         let public = HeadPublicKey::from_bytes(pair.public_key().as_ref())?;
-        Ok(Self { pair, pkcs8: pkcs8.to_vec(), public })
+        Ok(Self {
+            pair,
+            pkcs8: pkcs8.to_vec(),
+            public,
+        })
     }
 
     /// Reads the key from its file.
@@ -172,12 +190,22 @@ impl HeadKey {
         let key_id = self.public.id();
         let bytes = signed_bytes(tenant, size, &root, timestamp, &key_id);
         let signature = self.pair.sign(&bytes).as_ref().to_vec();
-        SignedTreeHead { tenant, size, root, timestamp, key_id, signature }
+        SignedTreeHead {
+            tenant,
+            size,
+            root,
+            timestamp,
+            key_id,
+            signature,
+        }
     }
 }
 
 fn key_file(path: &Path, source: std::io::Error) -> Error {
-    Error::KeyFile { path: path.to_owned(), source }
+    Error::KeyFile {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Writes beside the target and links it there, so that the file is whole as soon as it has its name.
@@ -200,8 +228,127 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     };
     written?;
     removed?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         fs::File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own for each test, removed when it ends.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("salus-head-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_head_verifies_under_its_key_only() {
+        let (key, other) = (HeadKey::generate().unwrap(), HeadKey::generate().unwrap());
+        let head = key.sign(1, 2, [3; 32], 4);
+        head.verify(&key.public_key()).unwrap();
+        assert!(matches!(
+            head.verify(&other.public_key()),
+            Err(Error::Signature)
+        ));
+    }
+
+    #[test]
+    fn every_part_of_a_head_is_signed() {
+        let key = HeadKey::generate().unwrap();
+        let honest = key.sign(1, 2, [3; 32], 4);
+        type Change = fn(&mut SignedTreeHead);
+        let changes: [Change; 6] = [
+            |head| head.tenant = 2,
+            |head| head.size = 3,
+            |head| head.root[31] ^= 1,
+            |head| head.timestamp = 5,
+            |head| head.key_id[0] ^= 1,
+            |head| head.signature[63] ^= 1,
+        ];
+        for change in changes {
+            let mut head = honest.clone();
+            change(&mut head);
+            assert!(matches!(
+                head.verify(&key.public_key()),
+                Err(Error::Signature)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_key_survives_its_file() {
+        let folder = Folder::new("survives");
+        let path = folder.0.join("audit-head.key");
+        let key = HeadKey::load_or_generate(&path).unwrap();
+        let again = HeadKey::load_or_generate(&path).unwrap();
+        assert_eq!(key.public_key(), again.public_key());
+        again
+            .sign(1, 2, [3; 32], 4)
+            .verify(&key.public_key())
+            .unwrap();
+        assert_eq!(
+            fs::read_dir(&folder.0).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_may_read_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new("mode");
+        let path = folder.0.join("audit-head.key");
+        HeadKey::generate().unwrap().store(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn a_key_file_is_never_overwritten() {
+        let folder = Folder::new("overwrite");
+        let path = folder.0.join("audit-head.key");
+        let key = HeadKey::generate().unwrap();
+        key.store(&path).unwrap();
+        let refused = HeadKey::generate().unwrap().store(&path);
+        assert!(matches!(refused, Err(Error::KeyFile { .. })));
+        assert_eq!(HeadKey::load(&path).unwrap().public_key(), key.public_key());
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_an_error_and_not_a_new_key() {
+        let folder = Folder::new("damaged");
+        let path = folder.0.join("audit-head.key");
+        fs::write(&path, b"not a key").unwrap();
+        assert!(matches!(
+            HeadKey::load_or_generate(&path),
+            Err(Error::Key(_))
+        ));
+    }
+
+    #[test]
+    fn a_key_does_not_show_its_private_half() {
+        let key = HeadKey::generate().unwrap();
+        assert!(!format!("{key:?}").contains("pkcs8"));
+    }
 }

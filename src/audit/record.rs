@@ -205,12 +205,20 @@ pub struct Entity<'a> {
 impl<'a> Entity<'a> {
     /// The resource that was read, written or acted on.
     pub fn data(what: impl Into<Cow<'a, str>>, version: Option<u64>) -> Self {
-        Self { what: what.into(), version, kind: EntityKind::Data }
+        Self {
+            what: what.into(),
+            version,
+            kind: EntityKind::Data,
+        }
     }
 
     /// A resource that took part in another way.
     pub fn of_kind(kind: EntityKind, what: impl Into<Cow<'a, str>>) -> Self {
-        Self { what: what.into(), version: None, kind }
+        Self {
+            what: what.into(),
+            version: None,
+            kind,
+        }
     }
 
     /// The resource type of the reference: `Patient` of `Patient/1`.
@@ -245,13 +253,23 @@ pub struct AuditRecord<'a> {
     #[serde(rename = "i", borrow, default, skip_serializing_if = "str::is_empty")]
     pub interaction: Cow<'a, str>,
     /// Name of the operation without `$`: `risk-score`.
-    #[serde(rename = "op", borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "op",
+        borrow,
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub operation: Option<Cow<'a, str>>,
     /// How it ended.
     #[serde(rename = "o")]
     pub outcome: Outcome,
     /// Why it failed, in words without clinical content.
-    #[serde(rename = "od", borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "od",
+        borrow,
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub outcome_description: Option<Cow<'a, str>>,
     /// HTTP status of the answer; 0 where there was none.
     #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
@@ -342,7 +360,11 @@ impl<'a> AuditRecord<'a> {
         self.user = principal.user.as_ref().map(|user| AuditUser {
             id: Cow::Borrowed(&user.id),
             fhir_user: user.fhir_user.as_deref().map(Cow::Borrowed),
-            roles: user.roles.iter().map(|role| Cow::Borrowed(role.as_str())).collect(),
+            roles: user
+                .roles
+                .iter()
+                .map(|role| Cow::Borrowed(role.as_str()))
+                .collect(),
             organization: principal
                 .actors
                 .iter()
@@ -411,9 +433,10 @@ impl<'a> AuditRecord<'a> {
             query: self.query.map(own),
             request_id: own(self.request_id),
             server: own(self.server),
-            model: self
-                .model
-                .map(|model| ModelVersion { name: own(model.name), version: own(model.version) }),
+            model: self.model.map(|model| ModelVersion {
+                name: own(model.name),
+                version: own(model.version),
+            }),
         }
     }
 
@@ -426,7 +449,13 @@ impl<'a> AuditRecord<'a> {
             return vec![self];
         }
         let patients = std::mem::take(&mut self.patients);
-        patients.chunks(limit).map(|part| Self { patients: part.to_vec(), ..self.clone() }).collect()
+        patients
+            .chunks(limit)
+            .map(|part| Self {
+                patients: part.to_vec(),
+                ..self.clone()
+            })
+            .collect()
     }
 }
 
@@ -436,3 +465,6 @@ pub const PATIENTS_PER_EVENT: usize = 100;
 fn own(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,7 +221,10 @@ impl LogVerifier {
     pub fn head(&mut self, head: &SignedTreeHead) -> Result<(), Fault> {
         let (size, leaves) = (head.size, self.range.size());
         if head.tenant != self.tenant {
-            return Err(Fault::ForeignHead { size, tenant: head.tenant });
+            return Err(Fault::ForeignHead {
+                size,
+                tenant: head.tenant,
+            });
         }
         let key = self.keys.iter().find(|key| key.id() == head.key_id);
         let key = key.ok_or(Fault::UnknownKey { size })?;
@@ -254,7 +257,11 @@ impl LogVerifier {
     /// # Errors
     /// [`Fault::UnloggedEvent`] where it did not.
     pub fn logged(&self, seq: i64) -> Result<(), Fault> {
-        if self.seen.contains(seq) { Ok(()) } else { Err(Fault::UnloggedEvent { seq }) }
+        if self.seen.contains(seq) {
+            Ok(())
+        } else {
+            Err(Fault::UnloggedEvent { seq })
+        }
     }
 
     /// Ends the verification of a log at rest, whose last head covers every leaf.
@@ -265,7 +272,10 @@ impl LogVerifier {
     pub fn finish(self) -> Result<Verified, Fault> {
         let verified = self.finish_live();
         if verified.covered < verified.events {
-            return Err(Fault::UncoveredTail { size: verified.covered, leaves: verified.events });
+            return Err(Fault::UncoveredTail {
+                size: verified.covered,
+                leaves: verified.events,
+            });
         }
         Ok(verified)
     }
@@ -293,7 +303,10 @@ struct SeenEvents {
 
 impl SeenEvents {
     fn contains(&self, seq: i64) -> bool {
-        self.runs.range(..=seq).next_back().is_some_and(|(_, last)| *last >= seq)
+        self.runs
+            .range(..=seq)
+            .next_back()
+            .is_some_and(|(_, last)| *last >= seq)
     }
 
     /// Adds a number; false where it was there.

@@ -7,9 +7,7 @@
 mod proof;
 mod range;
 
-pub use proof::{
-    consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
-};
+pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 pub use range::CompactRange;
 
 use sha2::{Digest, Sha256};
@@ -20,13 +18,22 @@ pub type Hash = [u8; 32];
 /// The hash of a leaf (RFC 6962 2.1: `SHA-256(0x00 || input)`).
 #[must_use]
 pub fn leaf_hash(input: &[u8]) -> Hash {
-    Sha256::new().chain_update([0x00]).chain_update(input).finalize().into()
+    Sha256::new()
+        .chain_update([0x00])
+        .chain_update(input)
+        .finalize()
+        .into()
 }
 
 /// The hash of an inner node (RFC 6962 2.1: `SHA-256(0x01 || left || right)`).
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([0x01])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 /// The root of the tree without leaves: the hash of nothing.

@@ -64,7 +64,11 @@ pub fn verify_inclusion(
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && hash == *root { Ok(()) } else { Err(Error::ProofMismatch) }
+    if last == 0 && hash == *root {
+        Ok(())
+    } else {
+        Err(Error::ProofMismatch)
+    }
 }
 
 /// The proof that the tree of these leaf hashes grew out of the tree of the first `former` of them
@@ -75,7 +79,10 @@ pub fn verify_inclusion(
 pub fn consistency_proof(leaves: &[Hash], former: u64) -> Result<Vec<Hash>, Error> {
     let size = leaves.len() as u64;
     if former == 0 || former > size {
-        return Err(Error::NoSuchLeaf { index: former, size });
+        return Err(Error::NoSuchLeaf {
+            index: former,
+            size,
+        });
     }
     let mut path = Vec::new();
     subproof(leaves, former as usize, true, &mut path);
@@ -115,11 +122,18 @@ pub fn verify_consistency(
     path: &[Hash],
 ) -> Result<(), Error> {
     if former == 0 || former > size {
-        return Err(Error::NoSuchLeaf { index: former, size });
+        return Err(Error::NoSuchLeaf {
+            index: former,
+            size,
+        });
     }
     if former == size {
         let same = path.is_empty() && former_root == root;
-        return if same { Ok(()) } else { Err(Error::ProofMismatch) };
+        return if same {
+            Ok(())
+        } else {
+            Err(Error::ProofMismatch)
+        };
     }
     // A former tree that is perfect is itself the first node of the path.
     let (start, rest) = if former.is_power_of_two() {
@@ -127,7 +141,11 @@ pub fn verify_consistency(
     } else {
         path.split_first().ok_or(Error::ProofMismatch)?
     };
-    if connects(former, former_root, size, root, start, rest) { Ok(()) } else { Err(Error::ProofMismatch) }
+    if connects(former, former_root, size, root, start, rest) {
+        Ok(())
+    } else {
+        Err(Error::ProofMismatch)
+    }
 }
 
 fn connects(

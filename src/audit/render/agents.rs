@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::resource::{Agent, CodeableConcept, Coding, Identifier, Network, Reference};
-use super::{Server, codes};
+use super::{Server, codes, text};
 use crate::record::{AuditKind, AuditRecord, AuditUser};
 
 /// The agents of an event. Exactly one of them is the requestor: the user, else the bearer of the
@@ -12,22 +12,36 @@ use crate::record::{AuditKind, AuditRecord, AuditUser};
 pub(super) fn agents<'r>(record: &'r AuditRecord<'_>, server: &Server<'r>) -> Vec<Agent<'r>> {
     let (client_role, server_role) = roles(codes::attempted(record));
     // A token's own request is not authorized by a token, and the profile of ITI-71 is closed.
-    let token = record.token_id.as_deref().filter(|_| uses_token(record.kind));
-    let internal = record.client_id.is_none() && record.address.is_none();
+    let token = text(&record.token_id).filter(|_| uses_token(record.kind));
+    let token = token.as_deref();
+    let address = text(&record.address);
+    let internal = address.is_none() && text(&record.client_id).is_none();
 
     let mut agents = Vec::with_capacity(4);
     if !internal {
         agents.push(Agent {
             policy: consent_policy(record),
-            ..plain(client_role, client(record), record.user.is_none() && token.is_none())
+            network: address.map(network),
+            ..plain(
+                client_role,
+                client(record),
+                record.user.is_none() && token.is_none(),
+            )
         });
-        if let Some(agent) = agents.last_mut() {
-            agent.network = record.address.as_deref().map(network);
-        }
     }
+    // The authorizer of a Consent decision has no network (BALP 1.1.4, AuthZconsent).
+    let networked = record.kind != AuditKind::ConsentDecision;
+    let initiated = internal && record.user.is_none();
     agents.push(Agent {
-        network: Some(Network { address: server.base, kind: "5" }),
-        ..plain(server_role, Reference::to(Cow::Borrowed(server.device)), internal)
+        network: networked.then_some(Network {
+            address: Cow::Borrowed(server.base),
+            kind: "5",
+        }),
+        ..plain(
+            server_role,
+            Reference::to(Cow::Borrowed(server.device)),
+            initiated,
+        )
     });
     match (&record.user, token) {
         (Some(user), _) => {
@@ -37,7 +51,7 @@ pub(super) fn agents<'r>(record: &'r AuditRecord<'_>, server: &Server<'r>) -> Ve
         (None, Some(token)) if !internal => {
             let mut bearer = plain(codes::OAUTH_USER, client(record), true);
             bearer.policy = vec![jti(token)];
-            bearer.purpose_of_use = purposes(record);
+            bearer.purpose_of_use = codes::purposes_of_use(record);
             agents.push(bearer);
         }
         _ => {}
@@ -91,8 +105,8 @@ fn plain<'r>(role: Coding<'r>, who: Reference<'r>, requestor: bool) -> Agent<'r>
 }
 
 fn client<'r>(record: &'r AuditRecord<'_>) -> Reference<'r> {
-    match record.client_id.as_deref() {
-        Some(id) => Reference::identified(Cow::Borrowed(id)),
+    match text(&record.client_id) {
+        Some(id) => Reference::identified(id),
         None => Reference::described("unauthenticated client"),
     }
 }
@@ -112,20 +126,25 @@ fn user_agent<'r>(
     };
     let who = Reference {
         reference: user.fhir_user.as_deref().map(Cow::Borrowed),
-        identifier: Some(Identifier { value: Cow::Borrowed(&user.id) }),
+        identifier: Some(Identifier {
+            value: Cow::Borrowed(&user.id),
+        }),
         display: None,
     };
     let mut agent = plain(role, who, true);
     if token.is_some() {
         agent.kind.coding.push(codes::OAUTH_USER);
     }
-    agent.role =
-        user.roles.iter().map(|role| CodeableConcept::of(codes::own("role", role))).collect();
+    agent.role = user
+        .roles
+        .iter()
+        .map(|role| CodeableConcept::of(codes::own("role", role)))
+        .collect();
     agent.policy = match token {
         Some(token) => vec![jti(token)],
         None => consent_policy(record),
     };
-    agent.purpose_of_use = purposes(record);
+    agent.purpose_of_use = codes::purposes_of_use(record);
     agent
 }
 
@@ -135,19 +154,19 @@ fn organization<'r>(record: &AuditRecord<'_>, user: &'r AuditUser<'_>) -> Option
         return None;
     }
     let organization = user.organization.as_deref()?;
-    Some(plain(codes::PROVIDER, Reference::to(Cow::Borrowed(organization)), false))
+    Some(plain(
+        codes::PROVIDER,
+        Reference::to(Cow::Borrowed(organization)),
+        false,
+    ))
 }
 
 /// A Consent decision tells the token that asked as a policy of client and user.
 fn consent_policy(record: &AuditRecord<'_>) -> Vec<String> {
-    match &record.token_id {
-        Some(token) if record.kind == AuditKind::ConsentDecision => vec![jti(token)],
+    match text(&record.token_id) {
+        Some(token) if record.kind == AuditKind::ConsentDecision => vec![jti(&token)],
         _ => Vec::new(),
     }
-}
-
-fn purposes<'r>(record: &'r AuditRecord<'_>) -> Vec<CodeableConcept<'r>> {
-    record.purpose_of_use.as_deref().map(codes::purpose_of_use).into_iter().collect()
 }
 
 /// A token's id as the URI that BALP demands (OAUTHaccessTokenUse.Minimal, `agent.policy`).
@@ -155,7 +174,11 @@ fn jti(token: &str) -> String {
     format!("urn:ietf:params:oauth:jti:{token}")
 }
 
-fn network(address: &str) -> Network<'_> {
-    let kind = if address.parse::<IpAddr>().is_ok() { "2" } else { "1" };
+fn network(address: Cow<'_, str>) -> Network<'_> {
+    let kind = if address.parse::<IpAddr>().is_ok() {
+        "2"
+    } else {
+        "1"
+    };
     Network { address, kind }
 }

@@ -26,10 +26,16 @@ pub(super) const AUTHORIZATION_SERVER: Coding = Coding::fixed(
     "authserver",
     "authorization server",
 );
-pub(super) const OAUTH_SERVICE: Coding =
-    Coding::fixed(USER_AGENT_TYPE, "AuthzOauthService", "Authorizing OAuth Service");
-pub(super) const OAUTH_USER: Coding =
-    Coding::fixed(USER_AGENT_TYPE, "UserOauthAgent", "User OAuth Agent participant");
+pub(super) const OAUTH_SERVICE: Coding = Coding::fixed(
+    USER_AGENT_TYPE,
+    "AuthzOauthService",
+    "OAuth Authorization Server",
+);
+pub(super) const OAUTH_USER: Coding = Coding::fixed(
+    USER_AGENT_TYPE,
+    "UserOauthAgent",
+    "User OAuth Agent participant",
+);
 pub(super) const RECIPIENT: Coding = Coding::fixed(PARTICIPATION, "IRCP", "information recipient");
 pub(super) const AUTHOR: Coding = Coding::fixed(PARTICIPATION, "AUT", "author (originator)");
 pub(super) const PROVIDER: Coding = Coding::fixed(
@@ -52,8 +58,7 @@ pub(super) const ROLE_SECURITY: Coding = Coding::fixed(OBJECT_ROLE, "13", "Secur
 pub(super) const ROLE_JOB: Coding = Coding::fixed(OBJECT_ROLE, "20", "Job");
 pub(super) const ROLE_QUERY: Coding = Coding::fixed(OBJECT_ROLE, "24", "Query");
 
-pub(super) const APPLICATION_SERVER: Coding =
-    Coding::fixed(SOURCE_TYPE, "4", "Application Server");
+pub(super) const APPLICATION_SERVER: Coding = Coding::fixed(SOURCE_TYPE, "4", "Application Server");
 pub(super) const SECURITY_SERVER: Coding = Coding::fixed(SOURCE_TYPE, "6", "Security Server");
 
 const SECURITY_ALERT: Coding = Coding::fixed(DCM, "110113", "Security Alert");
@@ -165,7 +170,10 @@ fn alert_code(alert: Alert) -> &'static str {
 /// A code of a code system of our own.
 pub(super) fn own<'r>(system: &str, code: &'r str) -> Coding<'r> {
     Coding {
-        system: Cow::Owned(format!("{}/CodeSystem/{system}", salus_fhir::CANONICAL_BASE)),
+        system: Cow::Owned(format!(
+            "{}/CodeSystem/{system}",
+            salus_fhir::CANONICAL_BASE
+        )),
         code: Cow::Borrowed(code),
         display: None,
     }
@@ -203,13 +211,16 @@ pub(super) fn action(record: &AuditRecord<'_>) -> &'static str {
     }
 }
 
-/// A purpose of use, which is an ActReason code.
-pub(super) fn purpose_of_use(code: &str) -> CodeableConcept<'_> {
-    CodeableConcept::of(Coding {
-        system: Cow::Borrowed("http://terminology.hl7.org/CodeSystem/v3-ActReason"),
-        code: Cow::Borrowed(code),
-        display: None,
-    })
+/// The purpose of use, which is an ActReason code.
+pub(super) fn purposes_of_use<'r>(record: &'r AuditRecord<'_>) -> Vec<CodeableConcept<'r>> {
+    let purpose = super::text(&record.purpose_of_use).map(|code| {
+        CodeableConcept::of(Coding {
+            system: Cow::Borrowed("http://terminology.hl7.org/CodeSystem/v3-ActReason"),
+            code,
+            display: None,
+        })
+    });
+    purpose.into_iter().collect()
 }
 
 /// An entity type that is a FHIR resource type, which keeps an entity out of the slices that BALP

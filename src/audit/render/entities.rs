@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::codes;
 use super::resource::{Coding, Detail, EntityElement, Reference};
+use super::{codes, text};
 use crate::record::{AuditKind, AuditRecord, Entity, EntityKind};
 
 /// The entities of an event.
@@ -18,7 +18,8 @@ pub(super) fn entities<'r>(record: &'r AuditRecord<'_>) -> Vec<EntityElement<'r>
         return token_request(record).into_iter().collect();
     }
     let mut entities = Vec::with_capacity(record.entities.len() + record.patients.len() + 3);
-    let mut query = record.query.as_deref();
+    // Kept as sent, whatever it holds: base64 takes it.
+    let mut query = record.query.as_deref().filter(|query| !query.is_empty());
     let mut system_object = codes::attempted(record) == AuditKind::Query;
     if system_object {
         entities.extend(query.take().map(query_entity));
@@ -29,7 +30,10 @@ pub(super) fn entities<'r>(record: &'r AuditRecord<'_>) -> Vec<EntityElement<'r>
             Some(role) => {
                 system_object = true;
                 let query = query.take().map(|query| STANDARD.encode(query));
-                EntityElement { query, ..element(what(entity), codes::SYSTEM_OBJECT, role) }
+                EntityElement {
+                    query,
+                    ..element(what(entity), codes::SYSTEM_OBJECT, role)
+                }
             }
             None => related(entity),
         });
@@ -57,7 +61,13 @@ fn data_role(kind: EntityKind) -> Option<Coding<'static>> {
 }
 
 fn element<'r>(what: Reference<'r>, kind: Coding<'r>, role: Coding<'r>) -> EntityElement<'r> {
-    EntityElement { what: Some(what), kind, role: Some(role), query: None, detail: Vec::new() }
+    EntityElement {
+        what: Some(what),
+        kind,
+        role: Some(role),
+        query: None,
+        detail: Vec::new(),
+    }
 }
 
 fn what<'r>(entity: &'r Entity<'_>) -> Reference<'r> {
@@ -74,7 +84,11 @@ fn related<'r>(entity: &'r Entity<'_>) -> EntityElement<'r> {
         EntityKind::Job => codes::ROLE_JOB,
         EntityKind::Data | EntityKind::Related => codes::ROLE_DOMAIN,
     };
-    element(what(entity), codes::resource_type(entity.resource_type()), role)
+    element(
+        what(entity),
+        codes::resource_type(entity.resource_type()),
+        role,
+    )
 }
 
 fn query_entity<'r>(query: &str) -> EntityElement<'r> {
@@ -100,7 +114,10 @@ fn model<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
         kind: codes::resource_type("Device"),
         role: None,
         query: None,
-        detail: vec![Detail { kind: "version", value: Cow::Borrowed(&model.version) }],
+        detail: vec![Detail {
+            kind: "version",
+            value: Cow::Borrowed(&model.version),
+        }],
     })
 }
 
@@ -120,19 +137,24 @@ fn request<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
 }
 
 fn status<'r>(record: &AuditRecord<'_>) -> Option<Detail<'r>> {
-    (record.status != 0)
-        .then(|| Detail { kind: "http-status", value: Cow::Owned(record.status.to_string()) })
+    (record.status != 0).then(|| Detail {
+        kind: "http-status",
+        value: Cow::Owned(record.status.to_string()),
+    })
 }
 
 /// The one entity that the profile of ITI-71 allows: the request for the token; the token's id and
 /// the request's stand in its details.
 fn token_request<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
-    let mut entity = query_entity(record.query.as_deref()?);
-    if let Some(token) = &record.token_id {
-        entity.detail.push(Detail { kind: "jti", value: Cow::Borrowed(token) });
+    let mut entity = query_entity(record.query.as_deref().filter(|query| !query.is_empty())?);
+    if let Some(value) = text(&record.token_id) {
+        entity.detail.push(Detail { kind: "jti", value });
     }
     if !record.request_id.is_empty() {
-        entity.detail.push(Detail { kind: "X-Request-Id", value: Cow::Borrowed(&record.request_id) });
+        entity.detail.push(Detail {
+            kind: "X-Request-Id",
+            value: Cow::Borrowed(&record.request_id),
+        });
     }
     entity.detail.extend(status(record));
     Some(entity)

@@ -46,7 +46,10 @@ pub fn render(record: &AuditRecord<'_>, id: &str, seq: i64, server: &Server<'_>)
             profile: profiles::claimed(record, &agents, &entities),
         },
         extension: [Extension {
-            url: format!("{}/StructureDefinition/audit-log-sequence", salus_fhir::CANONICAL_BASE),
+            url: format!(
+                "{}/StructureDefinition/audit-log-sequence",
+                salus_fhir::CANONICAL_BASE
+            ),
             value_string: seq.to_string(),
         }],
         event_type: codes::event_type(record.kind),
@@ -54,13 +57,8 @@ pub fn render(record: &AuditRecord<'_>, id: &str, seq: i64, server: &Server<'_>)
         action: codes::action(record),
         recorded: &recorded,
         outcome: record.outcome.code(),
-        outcome_desc: record.outcome_description.as_deref(),
-        purpose_of_event: record
-            .purpose_of_use
-            .as_deref()
-            .map(codes::purpose_of_use)
-            .into_iter()
-            .collect(),
+        outcome_desc: text(&record.outcome_description),
+        purpose_of_event: codes::purposes_of_use(record),
         agent: agents,
         source: source(record, server),
         entity: entities,
@@ -84,6 +82,17 @@ fn source<'r>(record: &'r AuditRecord<'_>, server: &Server<'r>) -> Observer<'r> 
         observer: Reference::to(Cow::Borrowed(server.device)),
         kind: [Coding::clone(&kind)],
     }
+}
+
+/// A text as FHIR takes it, or `None` where it is blank: FHIR has no empty strings and no control
+/// characters (R4 datatypes.html#string), while a stranger's `client_id` may hold anything.
+fn text<'r>(text: &'r Option<Cow<'_, str>>) -> Option<Cow<'r, str>> {
+    let text = text.as_deref().filter(|text| !text.trim().is_empty())?;
+    let foreign = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+    Some(match text.contains(foreign) {
+        true => Cow::Owned(text.replace(foreign, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    })
 }
 
 /// A FHIR `instant` in UTC with microseconds; a time that FHIR cannot tell is clamped to what it can.

@@ -13,22 +13,19 @@ pub(super) fn claimed(
     entities: &[EntityElement<'_>],
 ) -> Vec<String> {
     let mut claimed = Vec::with_capacity(2);
-    claimed.extend(profile(record, agents, entities).map(|name| format!("{BALP}{name}")));
-    if agents.iter().any(|agent| agent.kind.coding.contains(&codes::OAUTH_USER)) {
+    claimed.extend(profile(record, entities).map(|name| format!("{BALP}{name}")));
+    if agents
+        .iter()
+        .any(|agent| agent.kind.coding.contains(&codes::OAUTH_USER))
+    {
         claimed.push(format!("{BALP}IHE.BasicAudit.OAUTHaccessTokenUse.Minimal"));
     }
     claimed
 }
 
-fn profile(
-    record: &AuditRecord<'_>,
-    agents: &[Agent<'_>],
-    entities: &[EntityElement<'_>],
-) -> Option<&'static str> {
-    // Client and server, each with its network address.
-    if agents.iter().filter(|agent| agent.network.is_some()).count() < 2 {
-        return None;
-    }
+fn profile(record: &AuditRecord<'_>, entities: &[EntityElement<'_>]) -> Option<&'static str> {
+    // Every profile demands the client, which is left out of internal jobs, and its address.
+    super::text(&record.address)?;
     if record.kind == AuditKind::ConsentDecision {
         return consent_decision(record);
     }
@@ -36,7 +33,9 @@ fn profile(
         return None;
     }
     let has = |role: &Coding<'_>| {
-        entities.iter().any(|e| e.kind == codes::SYSTEM_OBJECT && e.role.as_ref() == Some(role))
+        entities
+            .iter()
+            .any(|e| e.kind == codes::SYSTEM_OBJECT && e.role.as_ref() == Some(role))
     };
     let data = has(&codes::ROLE_DOMAIN) || has(&codes::ROLE_REPORT) || has(&codes::ROLE_JOB);
     let query = has(&codes::ROLE_QUERY);
@@ -70,10 +69,20 @@ fn profile(
 /// organization, and nothing else.
 fn consent_decision(record: &AuditRecord<'_>) -> Option<&'static str> {
     let consents = !record.entities.is_empty()
-        && record.entities.iter().all(|e| e.kind == EntityKind::Consent)
-        && record.entities.iter().all(|e| e.resource_type() == "Consent");
-    let organized = record.user.as_ref().is_some_and(|user| user.organization.is_some());
-    let only = record.model.is_none() && record.interaction.is_empty() && record.operation.is_none();
+        && record
+            .entities
+            .iter()
+            .all(|e| e.kind == EntityKind::Consent)
+        && record
+            .entities
+            .iter()
+            .all(|e| e.resource_type() == "Consent");
+    let organized = record
+        .user
+        .as_ref()
+        .is_some_and(|user| user.organization.is_some());
+    let only =
+        record.model.is_none() && record.interaction.is_empty() && record.operation.is_none();
     (consents && organized && only && record.patients.len() == 1)
         .then_some("IHE.BasicAudit.AuthZconsent")
 }

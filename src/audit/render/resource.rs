@@ -14,12 +14,13 @@ pub(super) struct AuditEvent<'r> {
     pub extension: [Extension; 1],
     #[serde(rename = "type")]
     pub event_type: Coding<'r>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subtype: Vec<Coding<'r>>,
     pub action: &'static str,
     pub recorded: &'r str,
     pub outcome: &'static str,
     #[serde(rename = "outcomeDesc", skip_serializing_if = "Option::is_none")]
-    pub outcome_desc: Option<&'r str>,
+    pub outcome_desc: Option<Cow<'r, str>>,
     #[serde(rename = "purposeOfEvent", skip_serializing_if = "Vec::is_empty")]
     pub purpose_of_event: Vec<CodeableConcept<'r>>,
     pub agent: Vec<Agent<'r>>,
@@ -70,7 +71,9 @@ pub(super) struct CodeableConcept<'r> {
 
 impl<'r> CodeableConcept<'r> {
     pub fn of(coding: Coding<'r>) -> Self {
-        Self { coding: vec![coding] }
+        Self {
+            coding: vec![coding],
+        }
     }
 }
 
@@ -91,15 +94,24 @@ pub(super) struct Reference<'r> {
 
 impl<'r> Reference<'r> {
     pub fn to(reference: Cow<'r, str>) -> Self {
-        Self { reference: Some(reference), ..Self::default() }
+        Self {
+            reference: Some(reference),
+            ..Self::default()
+        }
     }
 
     pub fn identified(value: Cow<'r, str>) -> Self {
-        Self { identifier: Some(Identifier { value }), ..Self::default() }
+        Self {
+            identifier: Some(Identifier { value }),
+            ..Self::default()
+        }
     }
 
     pub fn described(display: &'r str) -> Self {
-        Self { display: Some(Cow::Borrowed(display)), ..Self::default() }
+        Self {
+            display: Some(Cow::Borrowed(display)),
+            ..Self::default()
+        }
     }
 }
 
@@ -121,7 +133,7 @@ pub(super) struct Agent<'r> {
 
 #[derive(Serialize)]
 pub(super) struct Network<'r> {
-    pub address: &'r str,
+    pub address: Cow<'r, str>,
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
