@@ -13,8 +13,12 @@ pub mod datatypes;
 pub mod definitions;
 pub mod json;
 pub mod outcome;
+pub mod packages;
 pub mod search;
 pub mod validation;
 
 pub use definitions::Definitions;
 pub use search::Key;
+
+/// Canonical base of the artefacts that Salus itself defines: extensions, code systems, operations.
+pub const CANONICAL_BASE: &str = "https://salus.example/fhir";
