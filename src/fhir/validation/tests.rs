@@ -1,0 +1,155 @@
+//! One fault of each kind, and that real resources have none.
+
+use std::path::Path as FilePath;
+
+use super::*;
+use crate::definitions::tests::r4;
+use crate::json::{Limits, parse};
+
+fn issues(r4: &Definitions, text: &str) -> Vec<Issue> {
+    validate(&parse(text, &Limits::default()).unwrap(), r4)
+}
+
+#[test]
+fn a_valid_resource_has_no_issues() {
+    let Some(r4) = r4() else { return };
+    let text = r##"{"resourceType":"Observation","id":"a","meta":{"versionId":"1"},"status":"final",
+        "code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},
+        "contained":[{"resourceType":"Patient","id":"p","active":true}],
+        "subject":{"reference":"#p"},"effectiveDateTime":"2020-02-29","issued":"2020-02-29T00:00:00Z",
+        "valueQuantity":{"value":1.00,"_value":{"id":"x"}},
+        "component":[{"code":{"text":"x"},"valueInteger":3}],
+        "note":[{"text":"n","_authorString":{"extension":[{"url":"http://x","valueBoolean":true}]}}],
+        "extension":[{"url":"http://x","extension":[{"url":"y","valueString":"z"}]}]}"##;
+    assert_eq!(issues(&r4, text), []);
+    let text = r#"{"resourceType":"Patient","name":[{"given":["a",null,"c"],
+        "_given":[null,{"extension":[{"url":"http://x","valueCode":"y"}]},{"id":"i"}]}],
+        "_birthDate":{"extension":[{"url":"http://x","valueDateTime":"2020"}]}}"#;
+    assert_eq!(issues(&r4, text), []);
+}
+
+/// Each text has one fault: its code, its expression, and a part of what is said.
+#[test]
+fn each_kind_of_fault() {
+    use IssueCode::*;
+    let Some(r4) = r4() else { return };
+    let ext = r#"{"url":"http://x","valueString":"y"}"#;
+    for (text, code, expression, says) in [
+        (r#"[]"#, Structure, "", "a resource must be an object"),
+        (r#"{"id":"a"}"#, Required, "", "resourceType"),
+        (r#"{"resourceType":1}"#, Structure, "", "resourceType must be a string"),
+        (r#"{"resourceType":"Patent"}"#, Structure, "Patent", "no resource type"),
+        (r#"{"resourceType":"DomainResource"}"#, Structure, "DomainResource", "no resource type"),
+        (r#"{"resourceType":"HumanName"}"#, Structure, "HumanName", "no resource type"),
+        (r#"{"resourceType":"Patient","nam":[]}"#, Structure, "Patient.nam", "no element"),
+        (r#"{"resourceType":"Patient","name":[{"given":["a"],"resourceType":"x"}]}"#, Structure, "Patient.name[0].resourceType", "no element"),
+        (r#"{"resourceType":"Patient","deceased":true}"#, Structure, "Patient.deceased", "deceasedBoolean"),
+        (r#"{"resourceType":"Patient","deceasedString":"x"}"#, Structure, "Patient.deceasedString", "no element"),
+        (r#"{"resourceType":"Patient","_name":[{"id":"x"}]}"#, Structure, "Patient._name", "no element"),
+        (r#"{"resourceType":"Patient","name":{"given":["a"]}}"#, Structure, "Patient.name", "must be an array"),
+        (r#"{"resourceType":"Patient","birthDate":["2000"]}"#, Structure, "Patient.birthDate", "must not be an array"),
+        (r#"{"resourceType":"Patient","name":["x"]}"#, Structure, "Patient.name[0]", "HumanName must be an object"),
+        (r#"{"resourceType":"Patient","name":[]}"#, Structure, "Patient.name", "must not be empty"),
+        (r#"{"resourceType":"Patient","name":[{}]}"#, Structure, "Patient.name[0]", "must not be empty"),
+        (r#"{"resourceType":"Patient","name":[null]}"#, Structure, "Patient.name[0]", "null"),
+        (r#"{"resourceType":"Patient","birthDate":null}"#, Structure, "Patient.birthDate", "null"),
+        (r#"{"resourceType":"Patient","_birthDate":"x"}"#, Structure, "Patient.birthDate", "beside a primitive"),
+        (r#"{"resourceType":"Patient","_birthDate":{"value":"x"}}"#, Structure, "Patient.birthDate.value", "no element"),
+        (r#"{"resourceType":"Patient","name":[{"given":["a","b"],"_given":[{"id":"x"}]}]}"#, Structure, "Patient.name[0].given", "one length"),
+        (r#"{"resourceType":"Patient","name":[{"given":["a",null],"_given":[{"id":"x"},null]}]}"#, Structure, "Patient.name[0].given[1]", "null"),
+        (r#"{"resourceType":"Patient","active":"true"}"#, Structure, "Patient.active", "boolean"),
+        (r#"{"resourceType":"Patient","multipleBirthInteger":"1"}"#, Structure, "Patient.multipleBirth", "number"),
+        (r#"{"resourceType":"Patient","name":[{"given":["a",""]}]}"#, Value, "Patient.name[0].given[1]", "empty"),
+        (r#"{"resourceType":"Patient","id":"a_b"}"#, Value, "Patient.id", "A-Z"),
+        (r#"{"resourceType":"Patient","birthDate":"2001-02-29"}"#, Value, "Patient.birthDate", "a day that exists"),
+        (r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#, Value, "Patient.multipleBirth", "whole number"),
+        (r#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2000"}"#, Structure, "Patient.deceased", "more than one deceased[x]"),
+        (r#"{"resourceType":"Patient","gender":"F"}"#, CodeInvalid, "Patient.gender", "female, male"),
+        (r#"{"resourceType":"Patient","communication":[{"preferred":true}]}"#, Required, "Patient.communication[0].language", "required"),
+        (r#"{"resourceType":"Observation","code":{"text":"x"}}"#, Required, "Observation.status", "required"),
+        (r#"{"resourceType":"MedicationRequest","status":"active","intent":"order","subject":{"display":"x"}}"#, Required, "MedicationRequest.medication", "medication[x] is required"),
+        (r#"{"resourceType":"AllergyIntolerance","patient":{"display":"x"},"clinicalStatus":{"coding":[{"system":"http://x","code":"active"}]}}"#, CodeInvalid, "AllergyIntolerance.clinicalStatus", "active"),
+        (r#"{"resourceType":"Patient","contained":[{"resourceType":"Patient","id":"a","contained":[{"resourceType":"Patient","id":"b"}]}]}"#, Invariant, "Patient.contained[0].contained", "dom-2"),
+        (r#"{"resourceType":"Patient","contained":[{"id":"a"}]}"#, Required, "Patient.contained[0]", "resourceType"),
+        (r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","gender":"x"}}]}"#, CodeInvalid, "Bundle.entry[0].resource.gender", "one of"),
+        (&format!(r#"{{"resourceType":"Patient","extension":[{{"url":"http://x","valueString":"y","extension":[{ext}]}}]}}"#), Invariant, "Patient.extension[0]", "ext-1"),
+        (r#"{"resourceType":"Patient","extension":[{"url":"http://x"}]}"#, Invariant, "Patient.extension[0]", "ext-1"),
+        (r#"{"resourceType":"Patient","extension":[{"valueString":"x"}]}"#, Required, "Patient.extension[0].url", "required"),
+        (r#"{"resourceType":"Patient","text":{"status":"generated","div":"x"}}"#, Value, "Patient.text.div", "<div>"),
+    ] {
+        let found = issues(&r4, text);
+        assert_eq!(found.len(), 1, "{text}\n{found:#?}");
+        let issue = &found[0];
+        assert_eq!(issue.severity, crate::outcome::Severity::Error);
+        assert_eq!((issue.code, issue.expression.as_deref()), (code, Some(expression)), "{text}\n{issue}");
+        assert!(issue.diagnostics.contains(says), "{text}\n{issue}");
+    }
+}
+
+#[test]
+fn all_faults_are_reported_up_to_a_limit() {
+    let Some(r4) = r4() else { return };
+    let found = issues(&r4, r#"{"resourceType":"Observation","id":"_","foo":1,"status":"x"}"#);
+    let at: Vec<_> = found.iter().filter_map(|issue| issue.expression.as_deref()).collect();
+    assert_eq!(at, ["Observation.id", "Observation.foo", "Observation.status", "Observation.code"]);
+    let names = vec![r#"{"use":"x"}"#; 130].join(",");
+    let found = issues(&r4, &format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#));
+    assert_eq!(found.len(), 101);
+    assert!(found[100].diagnostics.starts_with("30 further"), "{}", found[100]);
+}
+
+#[test]
+fn entries_can_be_left_out() {
+    let Some(r4) = r4() else { return };
+    let text = r#"{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Nothing"}}]}"#;
+    let bundle = parse(text, &Limits::default()).unwrap();
+    assert_eq!(Validator::new(&r4).validate(&bundle).len(), 1);
+    assert_eq!(Validator::new(&r4).without_entries().validate(&bundle), []);
+}
+
+/// Judges each resource in `text`, and says what is wrong with those that fail.
+fn faults_of(r4: &Definitions, name: &str, text: &str, faults: &mut Vec<String>) {
+    match parse(text, &Limits::default()) {
+        Ok(value) => {
+            faults.extend(validate(&value, r4).iter().map(|issue| format!("{name}: {issue}")));
+        }
+        Err(error) => faults.push(format!("{name}: {error}")),
+    }
+}
+
+fn gunzip(path: &FilePath) -> String {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    } else {
+        std::io::BufReader::new(file).read_to_string(&mut text).unwrap();
+    }
+    text
+}
+
+#[test]
+fn shared_examples_are_valid() {
+    let Some(r4) = r4() else { return };
+    let mut faults = Vec::new();
+    for folder in ["r4-examples", "synthea-r4-bundles", "synthea-bulk-ndjson-10pt", "smart-compartment", "uscore-sample"] {
+        let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+        let directory = FilePath::new(shared).join(folder);
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            eprintln!("SKIPPED: {folder} is not present");
+            continue;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.contains(".ndjson") {
+                for line in gunzip(&path).lines().filter(|line| !line.is_empty()) {
+                    faults_of(&r4, &name, line, &mut faults);
+                }
+            } else if name.contains(".json") {
+                faults_of(&r4, &name, &gunzip(&path), &mut faults);
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}
