@@ -4,8 +4,10 @@ use crate::scope::Scope;
 
 /// The authenticated caller of a request, as the access token tells it. Built by `salus-auth` from a
 /// verified token, and for nothing else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
+    /// The tenant whose data this caller works on; 0 where there is but one.
+    pub tenant: i32,
     /// OAuth `client_id`.
     pub client_id: String,
     /// The signed-in user; `None` for backend services.
@@ -26,7 +28,7 @@ pub struct Principal {
 }
 
 /// A signed-in user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The account's name (`sub`).
     pub id: String,
