@@ -7,7 +7,10 @@
 mod proof;
 mod range;
 
-pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use proof::{
+    consistency_proof, consistency_ranges, inclusion_proof, inclusion_ranges, verify_consistency,
+    verify_inclusion,
+};
 pub use range::CompactRange;
 
 use sha2::{Digest, Sha256};
@@ -49,7 +52,7 @@ pub fn root(leaves: &[Hash]) -> Hash {
         [] => empty_root(),
         [leaf] => *leaf,
         _ => {
-            let (left, right) = leaves.split_at(split_point(leaves.len()));
+            let (left, right) = leaves.split_at(split_point(leaves.len() as u64) as usize);
             node_hash(&root(left), &root(right))
         }
     }
@@ -80,9 +83,9 @@ pub fn event_hash(tenant: i32, seq: i64, record: &str) -> Hash {
 }
 
 /// The largest power of two smaller than `n` (`k` of RFC 6962 2.1); `n` is at least 2.
-fn split_point(n: usize) -> usize {
+fn split_point(n: u64) -> u64 {
     debug_assert!(n >= 2);
-    1 << (usize::BITS - 1 - (n - 1).leading_zeros())
+    1 << (u64::BITS - 1 - (n - 1).leading_zeros())
 }
 
 #[cfg(test)]

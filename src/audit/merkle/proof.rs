@@ -1,7 +1,37 @@
 //! Proofs: that a leaf stands in a tree, and that a tree grew out of a former one.
 
+use std::ops::Range;
+
 use super::{Hash, node_hash, root, split_point};
 use crate::error::Error;
+
+/// The subtrees whose roots make up the audit path of leaf `index` in a tree of `size` leaves, as
+/// ranges of leaf indexes, from the leaf up.
+///
+/// For a log too long to be held: the root of each range comes from a
+/// [`CompactRange`](super::CompactRange) that its leaves are streamed through.
+///
+/// # Errors
+/// [`Error::NoSuchLeaf`] where the tree has no such leaf.
+pub fn inclusion_ranges(index: u64, size: u64) -> Result<Vec<Range<u64>>, Error> {
+    if index >= size {
+        return Err(Error::NoSuchLeaf { index, size });
+    }
+    let (mut start, mut end) = (0, size);
+    let mut ranges = Vec::new();
+    while end - start > 1 {
+        let middle = start + split_point(end - start);
+        if index < middle {
+            ranges.push(middle..end);
+            end = middle;
+        } else {
+            ranges.push(start..middle);
+            start = middle;
+        }
+    }
+    ranges.reverse();
+    Ok(ranges)
+}
 
 /// The audit path of leaf `index` in the tree of these leaf hashes (RFC 6962 2.1.1), from the leaf
 /// up.
@@ -9,25 +39,7 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::NoSuchLeaf`] where the tree has no such leaf.
 pub fn inclusion_proof(leaves: &[Hash], index: u64) -> Result<Vec<Hash>, Error> {
-    let size = leaves.len() as u64;
-    if index >= size {
-        return Err(Error::NoSuchLeaf { index, size });
-    }
-    let (mut leaves, mut index) = (leaves, index as usize);
-    let mut path = Vec::new();
-    while leaves.len() > 1 {
-        let (left, right) = leaves.split_at(split_point(leaves.len()));
-        if index < left.len() {
-            path.push(root(right));
-            leaves = left;
-        } else {
-            path.push(root(left));
-            index -= left.len();
-            leaves = right;
-        }
-    }
-    path.reverse();
-    Ok(path)
+    Ok(roots(leaves, inclusion_ranges(index, leaves.len() as u64)?))
 }
 
 /// Checks that a leaf stands at `index` of the tree of `size` leaves with this root (RFC 9162
@@ -71,41 +83,60 @@ pub fn verify_inclusion(
     }
 }
 
-/// The proof that the tree of these leaf hashes grew out of the tree of the first `former` of them
-/// (RFC 6962 2.1.2); empty where both are the same tree.
+/// The subtrees whose roots make up the proof that a tree of `size` leaves grew out of the tree of its
+/// first `former` leaves, as ranges of leaf indexes; to be used as [`inclusion_ranges`].
 ///
 /// # Errors
-/// [`Error::NoSuchLeaf`] where `former` is 0 or more than the leaves.
-pub fn consistency_proof(leaves: &[Hash], former: u64) -> Result<Vec<Hash>, Error> {
-    let size = leaves.len() as u64;
+/// [`Error::NoSuchLeaf`] where `former` is 0 or more than `size`.
+pub fn consistency_ranges(former: u64, size: u64) -> Result<Vec<Range<u64>>, Error> {
     if former == 0 || former > size {
         return Err(Error::NoSuchLeaf {
             index: former,
             size,
         });
     }
-    let mut path = Vec::new();
-    subproof(leaves, former as usize, true, &mut path);
-    Ok(path)
+    let mut ranges = Vec::new();
+    subproof(former, 0..size, true, &mut ranges);
+    Ok(ranges)
 }
 
-/// `SUBPROOF(m, D[n], b)` of RFC 6962 2.1.2; `known` is `b`: the former tree is a subtree whose root
-/// the verifier holds.
-fn subproof(leaves: &[Hash], former: usize, known: bool, path: &mut Vec<Hash>) {
-    if former == leaves.len() {
+/// `SUBPROOF(m, D[n], b)` of RFC 6962 2.1.2 over the leaves `tree`; `known` is `b`: the former tree is
+/// a subtree whose root the verifier holds.
+fn subproof(former: u64, tree: Range<u64>, known: bool, ranges: &mut Vec<Range<u64>>) {
+    if former == tree.end {
         if !known {
-            path.push(root(leaves));
+            ranges.push(tree);
         }
         return;
     }
-    let (left, right) = leaves.split_at(split_point(leaves.len()));
-    if former <= left.len() {
-        subproof(left, former, known, path);
-        path.push(root(right));
+    let middle = tree.start + split_point(tree.end - tree.start);
+    if former <= middle {
+        subproof(former, tree.start..middle, known, ranges);
+        ranges.push(middle..tree.end);
     } else {
-        subproof(right, former - left.len(), false, path);
-        path.push(root(left));
+        subproof(former, middle..tree.end, false, ranges);
+        ranges.push(tree.start..middle);
     }
+}
+
+/// The proof that the tree of these leaf hashes grew out of the tree of the first `former` of them
+/// (RFC 6962 2.1.2); empty where both are the same tree.
+///
+/// # Errors
+/// [`Error::NoSuchLeaf`] where `former` is 0 or more than the leaves.
+pub fn consistency_proof(leaves: &[Hash], former: u64) -> Result<Vec<Hash>, Error> {
+    Ok(roots(
+        leaves,
+        consistency_ranges(former, leaves.len() as u64)?,
+    ))
+}
+
+/// The root of each range of leaves; the ranges lie within the leaves.
+fn roots(leaves: &[Hash], ranges: Vec<Range<u64>>) -> Vec<Hash> {
+    ranges
+        .into_iter()
+        .map(|range| root(&leaves[range.start as usize..range.end as usize]))
+        .collect()
 }
 
 /// Checks that the tree of `size` leaves with root `root` grew out of the one of `former` leaves with

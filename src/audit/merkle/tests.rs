@@ -232,7 +232,35 @@ fn leaf_bytes_tell_tenant_place_and_record_apart() {
     assert_eq!(event_hash(1, 2, "x"), leaf_hash(&base));
 }
 
+#[test]
+fn a_proof_of_a_log_too_long_to_hold_is_short() {
+    let size = 1 << 62;
+    let ranges = inclusion_ranges(12_345, size).unwrap();
+    assert_eq!(ranges.len(), 62);
+    assert_eq!(
+        ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum::<u64>(),
+        size - 1
+    );
+    assert!(consistency_ranges(12_345, u64::MAX).unwrap().len() <= 65);
+}
+
 proptest! {
+    #[test]
+    fn a_proof_can_be_made_by_streaming(size in 1_u64..300, pick in any::<u64>()) {
+        let leaves = leaves(size as usize);
+        let index = pick % size;
+        let stream = |range: std::ops::Range<u64>| {
+            let mut part = CompactRange::new();
+            range.for_each(|at| part.append(leaves[at as usize]));
+            part.root()
+        };
+        let path: Vec<Hash> = inclusion_ranges(index, size).unwrap().into_iter().map(stream).collect();
+        prop_assert_eq!(path, inclusion_proof(&leaves, index).unwrap());
+    }
+
     #[test]
     fn incremental_root_is_the_recursive_one(count in 0_usize..300, split in 0_usize..300) {
         let leaves = leaves(count);
