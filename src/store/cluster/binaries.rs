@@ -20,7 +20,10 @@ pub(super) struct Binaries {
 impl Binaries {
     /// The newest installed server; for an existing cluster, the one of its major version.
     pub fn find(existing: Option<u32>, cluster: &Path) -> Result<Self, ClusterError> {
-        Self::choose(Self::installed(), existing, cluster)
+        // PATH last, and only where needed: asking each program for its version takes a while.
+        let installed = Self::of_packages();
+        Self::choose(installed.clone(), existing, cluster)
+            .or_else(|_| Self::choose([installed, Self::in_path()].concat(), existing, cluster))
     }
 
     fn choose(
@@ -54,18 +57,21 @@ impl Binaries {
         self.dir.join(name)
     }
 
-    fn installed() -> Vec<Self> {
+    fn of_packages() -> Vec<Self> {
         let mut dirs = children("/usr/lib/postgresql");
         dirs.extend(children("/usr").into_iter().filter(|dir| {
             dir.file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with("pgsql-"))
         }));
         dirs.push("/usr/local/pgsql".into());
-        let mut bins: Vec<PathBuf> = dirs.into_iter().map(|dir| dir.join("bin")).collect();
-        if let Some(path) = std::env::var_os("PATH") {
-            bins.extend(std::env::split_paths(&path));
-        }
-        bins.into_iter().filter_map(Self::at).collect()
+        dirs.into_iter()
+            .filter_map(|dir| Self::at(dir.join("bin")))
+            .collect()
+    }
+
+    fn in_path() -> Vec<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).filter_map(Self::at).collect()
     }
 
     fn at(dir: PathBuf) -> Option<Self> {

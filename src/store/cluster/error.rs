@@ -176,10 +176,13 @@ impl ClusterError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull {
-                free: super::disk::free(&path).unwrap_or(0),
-                path,
-            },
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                let dir = path.parent().map_or_else(|| path.clone(), Path::to_owned);
+                Self::DiskFull {
+                    free: super::disk::free(&dir).unwrap_or(0),
+                    path: dir,
+                }
+            }
             _ => Self::Io {
                 action,
                 path,

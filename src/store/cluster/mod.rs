@@ -281,6 +281,7 @@ impl Drop for Cluster {
         while process::is_postgres_of(pid, cluster) && begun.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(10));
         }
+        let _ = std::fs::remove_dir_all(&self.socket_dir);
     }
 }
 
