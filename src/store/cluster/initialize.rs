@@ -2,13 +2,17 @@
 
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use super::account::Accounts;
 use super::binaries::Binaries;
 use super::launch::Launcher;
 use super::layout::{Layout, give_dir};
-use super::{ClusterError, disk};
+use super::{ClusterError, disk, process};
 
 /// Runs `initdb` beside the cluster's place, then renames its result there.
 ///
@@ -21,13 +25,10 @@ pub(super) async fn initialize(
 ) -> Result<(), ClusterError> {
     refuse_foreign(layout)?;
     disk::check_room(&layout.data_dir)?;
-    let dir = &layout.unfinished;
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(ClusterError::io("remove", dir)(e));
-        }
-        _ => {}
+    for dir in layout.abandoned()? {
+        wipe(&dir).await?;
     }
+    let dir = &layout.unfinished;
     DirBuilder::new()
         .mode(0o700)
         .create(dir)
@@ -38,6 +39,23 @@ pub(super) async fn initialize(
     File::open(&layout.data_dir)
         .and_then(|parent| parent.sync_all())
         .map_err(ClusterError::io("sync", &layout.data_dir))
+}
+
+/// Removes what an interrupted run left; that run may still be going on.
+async fn wipe(dir: &Path) -> Result<(), ClusterError> {
+    let mut tries = 0;
+    loop {
+        for pid in process::postgres_of(dir) {
+            process::signal(pid, dir, Signal::QUIT);
+        }
+        tries += 1;
+        match std::fs::remove_dir_all(dir) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if tries == 20 => return Err(ClusterError::io("remove", dir)(e)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
 }
 
 fn refuse_foreign(layout: &Layout) -> Result<(), ClusterError> {

@@ -1,5 +1,6 @@
 //! Where things lie: the cluster inside the data directory, the socket outside it.
 
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{
@@ -13,6 +14,9 @@ use super::account::Account;
 /// The socket's file name; the port in it is fixed, since each cluster has a directory of its own.
 const SOCKET: &str = ".s.PGSQL.5432";
 
+/// How the names of unfinished clusters begin.
+const UNFINISHED: &str = "postgres.unfinished.";
+
 /// The longest path that `sockaddr_un` takes, without its closing NUL.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -23,7 +27,8 @@ pub(super) struct Layout {
     pub data_dir: PathBuf,
     /// PostgreSQL's own directory.
     pub cluster: PathBuf,
-    /// Where `initdb` works before its result takes the name above.
+    /// Where `initdb` works before its result takes the name above; each process has its own, since
+    /// an `initdb` may outlive a killed server.
     pub unfinished: PathBuf,
 }
 
@@ -34,7 +39,7 @@ impl Layout {
             .canonicalize()
             .map_err(ClusterError::io("find the data directory", data_dir))?;
         let cluster = data_dir.join("postgres");
-        let unfinished = data_dir.join("postgres.unfinished");
+        let unfinished = data_dir.join(format!("{UNFINISHED}{}", std::process::id()));
         Ok(Self {
             data_dir,
             cluster,
@@ -50,6 +55,19 @@ impl Layout {
             .create(data_dir)
             .map_err(ClusterError::io("create", data_dir))?;
         Self::of(data_dir)
+    }
+
+    /// The directories that interrupted runs of `initdb` left.
+    pub fn abandoned(&self) -> Result<Vec<PathBuf>, ClusterError> {
+        let entries = std::fs::read_dir(&self.data_dir);
+        let entries = entries
+            .map_err(ClusterError::io("read", &self.data_dir))?
+            .flatten();
+        let unfinished = |name: &OsStr| name.to_string_lossy().starts_with(UNFINISHED);
+        Ok(entries
+            .filter(|e| unfinished(&e.file_name()))
+            .map(|e| e.path())
+            .collect())
     }
 
     /// The major version of the cluster's data; `None` where there is no cluster yet.

@@ -80,11 +80,12 @@ impl Postmaster {
             .await
             .map_err(ClusterError::io("run", &program))?
             .success();
-        let disk = disk::free(cluster).unwrap_or(0);
         let sizing = Sizing {
             memory: settings::available_memory(),
-            disk,
+            disk: disk::free(cluster).unwrap_or(0),
             lz4,
+            posix_shared_memory: settings::has_posix_shared_memory(),
+            custom: cluster.join("custom.conf").exists(),
         };
         let owner = &self.accounts.postgres;
         let conf = settings::postgresql_conf(&sizing, &self.socket_dir);

@@ -1,5 +1,6 @@
 //! The configuration files that Salus writes for its cluster.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::account::Accounts;
@@ -16,6 +17,10 @@ pub(super) struct Sizing {
     pub disk: u64,
     /// The server was built with LZ4.
     pub lz4: bool,
+    /// Every account may make shared memory in `/dev/shm`, which some containers do not have.
+    pub posix_shared_memory: bool,
+    /// The operator has settings of their own.
+    pub custom: bool,
 }
 
 /// The text of `postgresql.conf`.
@@ -29,10 +34,21 @@ pub(super) fn postgresql_conf(sizing: &Sizing, socket_dir: &Path) -> String {
     } else {
         ("on", "pglz")
     };
+    let shared_memory = if sizing.posix_shared_memory {
+        "posix"
+    } else {
+        "sysv"
+    };
+    let custom = if sizing.custom {
+        "include 'custom.conf'\n"
+    } else {
+        ""
+    };
     let socket = socket_dir.display().to_string().replace('\'', "''");
     format!(
         "\
-# Written by Salus at each start; changes here are lost. Yours go into custom.conf beside this file.
+# Written by Salus at each start; changes here are lost. Yours go into custom.conf beside this file,
+# read from the next start on.
 
 # Only processes of this machine that may enter the socket's directory can connect.
 listen_addresses = ''
@@ -48,6 +64,7 @@ full_page_writes = on
 # A quarter of the memory, since the page cache holds the rest.
 shared_buffers = {buffers}MB
 effective_cache_size = {cache}MB
+dynamic_shared_memory_type = {shared_memory}
 random_page_cost = 1.1
 # Short queries: compiling them costs more than it saves.
 jit = off
@@ -71,8 +88,7 @@ log_statement = 'none'
 
 timezone = 'UTC'
 cluster_name = 'salus'
-include_if_exists = 'custom.conf'
-"
+{custom}"
     )
 }
 
@@ -99,6 +115,11 @@ pub(super) fn pg_ident_conf(accounts: &Accounts) -> String {
     text
 }
 
+/// Whether every account may make POSIX shared memory.
+pub(super) fn has_posix_shared_memory() -> bool {
+    std::fs::metadata("/dev/shm").is_ok_and(|m| m.is_dir() && m.mode() & 0o002 != 0)
+}
+
 /// Memory that this process may use: the machine's, or its control group's limit where that is less.
 pub(super) fn available_memory() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo")
@@ -123,7 +144,14 @@ mod tests {
     use super::*;
 
     fn conf(memory: u64, disk: u64, lz4: bool) -> String {
-        postgresql_conf(&Sizing { memory, disk, lz4 }, Path::new("/run/it's"))
+        let sizing = Sizing {
+            memory,
+            disk,
+            lz4,
+            posix_shared_memory: true,
+            custom: false,
+        };
+        postgresql_conf(&sizing, Path::new("/run/it's"))
     }
 
     #[test]

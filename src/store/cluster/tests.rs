@@ -9,8 +9,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::*;
 
-/// A data directory that goes with the test. Under `/root` for root, where PostgreSQL's account
-/// cannot go, as in a fresh clone there.
+/// A data directory that goes with the test.
 struct DataDir(PathBuf);
 
 impl DataDir {
@@ -314,12 +313,21 @@ async fn a_stale_pid_file_of_somebody_elses_process_does_no_harm() {
 #[tokio::test]
 async fn an_interrupted_initdb_is_done_again() {
     let dir = DataDir::new();
-    let unfinished = dir.0.join("postgres.unfinished");
+    let unfinished = dir.0.join("postgres.unfinished.4711");
     std::fs::create_dir_all(unfinished.join("base")).unwrap();
     std::fs::write(unfinished.join("PG_VERSION"), "15\n").unwrap();
     let cluster = start(&dir.0).await.unwrap();
     assert!(!unfinished.exists());
     cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_is_broken_off_in_initdb_can_follow_itself_at_once() {
+    let dir = DataDir::new();
+    let broken_off = tokio::time::timeout(Duration::from_millis(400), start(&dir.0)).await;
+    drop(broken_off);
+    start(&dir.0).await.unwrap().stop().await.unwrap();
+    assert!(Layout::of(&dir.0).unwrap().abandoned().unwrap().is_empty());
 }
 
 #[tokio::test]
