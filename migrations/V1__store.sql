@@ -73,6 +73,8 @@ CREATE TABLE search_string (
     -- Starts-with searches are a range of `value`; contains walks one key.
     PRIMARY KEY (tenant, key, value, rid, ordinal)
 );
+-- Replacing the strings of a resource that changed; string conditions on a row found otherwise.
+CREATE INDEX search_string_row ON search_string (tenant, rid);
 
 -- Active Consents, a row a provision. See salus_access::consent for what the columns mean.
 CREATE TABLE consent_rule (
@@ -102,11 +104,13 @@ CREATE TABLE consent_rule (
 CREATE INDEX consent_rule_consent ON consent_rule (tenant, consent);
 
 -- One compact record an event (salus_audit::AuditRecord); the FHIR AuditEvent is rendered from it.
+CREATE SEQUENCE audit_seq;
 CREATE TABLE audit_event (
     tenant   integer NOT NULL,
-    seq      bigint  GENERATED ALWAYS AS IDENTITY,
+    seq      bigint  NOT NULL DEFAULT nextval('audit_seq'),
     recorded bigint  NOT NULL,
     patient  uuid    NOT NULL,           -- nil for none, all ones for several (audit_patient has them)
+    action   text    COLLATE "C" NOT NULL, -- AuditEvent.action, which the record only implies
     record   text    COLLATE "C" NOT NULL,
     PRIMARY KEY (tenant, seq)
 );
@@ -136,13 +140,16 @@ CREATE TABLE audit_leaf (
     PRIMARY KEY (tenant, index)
 );
 
+-- Which events are in the log already; an event is in it once.
+CREATE UNIQUE INDEX audit_leaf_seq ON audit_leaf (tenant, seq);
+
 CREATE TABLE audit_head (
     tenant    integer NOT NULL,
     size      bigint  NOT NULL,
     root      bytea   NOT NULL,
     peaks     bytea   NOT NULL,          -- compact range, to append without reading the leaves
     time      bigint  NOT NULL,
-    key_id    text    NOT NULL,
+    key_id    bytea   NOT NULL,
     signature bytea   NOT NULL,
     pending   bigint  NOT NULL,          -- every event with a seq below this one is a leaf or never will be
     PRIMARY KEY (tenant, size)

@@ -74,9 +74,6 @@ pub enum Error {
     /// 400 `invalid`: a page link that this server did not make, or not for this caller.
     #[error("this page link is not valid here; start the search again")]
     PageLink,
-    /// 422 `processing`: the Consent cannot be compiled.
-    #[error("the Consent cannot be enforced: {0}")]
-    Consent(String),
     /// 503 `transient`: no database connection, or the database refused for a passing reason.
     #[error("the database is not available: {0}")]
     Unavailable(String),

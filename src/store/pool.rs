@@ -33,7 +33,7 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<()> {
     let mut client = pool.get().await?;
     client.batch_execute("SELECT pg_advisory_lock(7236573)").await?;
     let outcome = embedded::migrations::runner()
-        .run_async(&mut ***client)
+        .run_async(&mut **client)
         .await
         .map_err(|error| Error::Internal(format!("migration failed: {error}")));
     client.batch_execute("SELECT pg_advisory_unlock(7236573)").await?;

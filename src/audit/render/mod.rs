@@ -28,6 +28,14 @@ pub struct Server<'a> {
     pub device: &'a str,
 }
 
+impl AuditRecord<'_> {
+    /// The `AuditEvent.action` that it renders to: `C`, `R`, `U`, `D` or `E`.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        codes::action(self)
+    }
+}
+
 /// Renders a record as an AuditEvent in JSON.
 ///
 /// `id` is the AuditEvent's logical id and `seq` its place in the tenant's log, which stands in an

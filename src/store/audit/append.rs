@@ -1,0 +1,75 @@
+//! Group commit: the audit records of many requests in one statement and one fsync.
+//!
+//! While one group is being committed the next one gathers, so the wait of a request is at most the
+//! rest of a commit and its own. Two writers take turns.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::rows::Rows;
+use crate::{Error, Result};
+
+/// Requests that may wait for a group; beyond, callers wait to be let in.
+const QUEUE: usize = 4096;
+/// Rows of one group.
+const GROUP: usize = 1024;
+const WRITERS: usize = 2;
+
+type Outcome = std::result::Result<(), String>;
+type Request = (Rows, oneshot::Sender<Outcome>);
+
+pub(super) struct Appender {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Appender {
+    pub fn start(pool: Pool, tenant: i32) -> Self {
+        let (requests, receiver) = mpsc::channel(QUEUE);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..WRITERS {
+            tokio::spawn(write(pool.clone(), tenant, receiver.clone()));
+        }
+        Self { requests }
+    }
+
+    pub async fn append(&self, rows: Rows) -> Result<()> {
+        let (answer, committed) = oneshot::channel();
+        let stopped = |_| Error::Audit("the audit writer has stopped".to_owned());
+        self.requests.send((rows, answer)).await.map_err(|_| stopped(()))?;
+        committed.await.map_err(|_| stopped(()))?.map_err(Error::Audit)
+    }
+}
+
+async fn write(pool: Pool, tenant: i32, receiver: Arc<Mutex<mpsc::Receiver<Request>>>) {
+    loop {
+        let Some((rows, answers)) = gather(&receiver).await else { return };
+        let outcome = commit(&pool, tenant, &rows).await.map_err(|error| error.to_string());
+        if let Err(message) = &outcome {
+            tracing::error!(rows = rows.len(), message, "audit records could not be committed");
+        }
+        for answer in answers {
+            // A caller that went away needs no answer; its record stays.
+            let _ = answer.send(outcome.clone());
+        }
+    }
+}
+
+/// Waits for the first request, then takes all that wait already.
+async fn gather(receiver: &Mutex<mpsc::Receiver<Request>>) -> Option<(Rows, Vec<oneshot::Sender<Outcome>>)> {
+    let mut receiver = receiver.lock().await;
+    let (mut rows, answer) = receiver.recv().await?;
+    let mut answers = vec![answer];
+    while rows.len() < GROUP {
+        let Ok((more, answer)) = receiver.try_recv() else { break };
+        rows.append(more);
+        answers.push(answer);
+    }
+    Some((rows, answers))
+}
+
+async fn commit(pool: &Pool, tenant: i32, rows: &Rows) -> Result<()> {
+    let client = pool.get().await?;
+    rows.insert(&client, tenant).await
+}

@@ -1,0 +1,380 @@
+//! The facts a resource offers: what its row's `keys` and its index entries are.
+//!
+//! Every function here that makes a key says in its doc comment what the key means; the search
+//! compiler asks with the same functions, so both sides agree by construction.
+
+use std::borrow::Cow;
+
+use salus_access::consent::keys as consent_keys;
+use salus_fhir::json::Value;
+use salus_fhir::search::query::normalize_string;
+use salus_fhir::search::{NumericValue, ParameterType, SearchParameter, SearchValue};
+use salus_fhir::{Definitions, Key};
+
+use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS};
+
+/// Strings are indexed up to this many characters.
+const STRING_LENGTH: usize = 300;
+
+/// What is asked of a resource and its index entries, extracted from its content.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Key of the row.
+    pub(crate) rid: Key,
+    /// Key of its patient, or one of the two special ones of [`crate::sql`].
+    pub(crate) patient: Key,
+    /// Logical ids of its patients.
+    pub(crate) patients: Vec<String>,
+    /// Natural date, microseconds; `None` where it has none.
+    pub(crate) sort: Option<i64>,
+    /// All facts.
+    pub(crate) keys: Vec<Key>,
+    /// Rows of `search_index`.
+    pub(crate) entries: Vec<Entry>,
+    /// Rows of `search_string`.
+    pub(crate) strings: Vec<StringEntry>,
+}
+
+/// A row of `search_index`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub key: Key,
+    pub low: i64,
+    pub high: Option<i64>,
+}
+
+/// A row of `search_string`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StringEntry {
+    pub key: Key,
+    pub value: String,
+    pub exact: String,
+}
+
+/// Every resource of a type.
+pub(crate) fn type_key(resource_type: &str) -> Key {
+    Key::of(&[resource_type, "_type"])
+}
+
+/// Every resource of a type in the compartment of the patient with this key.
+pub(crate) fn compartment_key(resource_type: &str, patient: Key) -> Key {
+    Key::of(&[resource_type, "_compartment"]).reference(patient)
+}
+
+/// The parameter has a value (`:missing=false`); also what its dates, numbers, quantities, strings and
+/// references are indexed under.
+pub(crate) fn parameter_key(resource_type: &str, parameter: &str) -> Key {
+    Key::of(&[resource_type, parameter])
+}
+
+/// The parameter has this code, in whatever system.
+pub(crate) fn code_key(resource_type: &str, parameter: &str, code: &str) -> Key {
+    Key::of(&[resource_type, parameter, "code", code])
+}
+
+/// The parameter has this code of this system (`""`: of none).
+pub(crate) fn coding_key(resource_type: &str, parameter: &str, system: &str, code: &str) -> Key {
+    Key::of(&[resource_type, parameter, "coding", system, code])
+}
+
+/// The parameter has some code of this system.
+pub(crate) fn system_key(resource_type: &str, parameter: &str, system: &str) -> Key {
+    Key::of(&[resource_type, parameter, "system", system])
+}
+
+/// The parameter has this code, within the compartment of the patient with this key: where the
+/// commonest searches start.
+pub(crate) fn patient_code_key(resource_type: &str, patient: Key, parameter: &str, code: &str) -> Key {
+    code_key(resource_type, parameter, code).reference(patient)
+}
+
+/// The identifier parameter has this value with this type (`:of-type`).
+pub(crate) fn of_type_key(resource_type: &str, parameter: &str, system: &str, code: &str, value: &str) -> Key {
+    Key::of(&[resource_type, parameter, "of-type", system, code, value])
+}
+
+/// The quantity parameter has a value in this unit.
+pub(crate) fn unit_key(resource_type: &str, parameter: &str, unit: &str) -> Key {
+    Key::of(&[resource_type, parameter, "unit", unit])
+}
+
+/// The uri parameter has this value.
+pub(crate) fn uri_key(resource_type: &str, parameter: &str, uri: &str) -> Key {
+    Key::of(&[resource_type, parameter, "uri", uri])
+}
+
+/// The reference parameter holds an identifier (`:identifier`) of this system (`""`: of none), or of
+/// whatever system.
+pub(crate) fn reference_identifier_key(resource_type: &str, parameter: &str, system: Option<&str>, value: &str) -> Key {
+    match system {
+        Some(system) => Key::of(&[resource_type, parameter, "identifier", system, value]),
+        None => Key::of(&[resource_type, parameter, "identifier", value]),
+    }
+}
+
+/// What a reference that is not one of ours points at.
+pub(crate) fn url_target(url: &str) -> Key {
+    Key::of(&["url", url])
+}
+
+/// A composite parameter whose exact components are these; a ranged component's entry has this key.
+pub(crate) fn composite_key(resource_type: &str, parameter: &str, exact: &[String]) -> Key {
+    let mut parts = vec![resource_type, parameter, "composite"];
+    parts.extend(exact.iter().map(String::as_str));
+    Key::of(&parts)
+}
+
+/// The system of a token as the `low` of its entry, so that `system|code` needs no row of its own.
+pub(crate) fn system_low(system: Option<&str>) -> i64 {
+    system.map_or(0, |system| (Key::of(&["system", system]).0 >> 64) as i64)
+}
+
+/// A string as `search_string.value` holds it.
+pub(crate) fn indexed_string(text: &str) -> String {
+    truncate(&normalize_string(text))
+}
+
+fn truncate(text: &str) -> String {
+    text.chars().take(STRING_LENGTH).collect()
+}
+
+impl Facts {
+    /// Extracts the facts of `resource`, to be stored as `resource_type/id`.
+    pub fn of(definitions: &Definitions, base: &str, resource_type: &str, id: &str, resource: &Value<'_>) -> Self {
+        let mut facts = Self { rid: Key::resource(resource_type, id), patient: NO_PATIENT, ..Self::default() };
+        let mut found: Vec<(&SearchParameter, SearchValue<'_>)> = Vec::with_capacity(32);
+        definitions.search().extract_below(base, resource_type, resource, &mut |parameter, value| {
+            found.push((parameter, value));
+        });
+        facts.set_patients(definitions, resource_type, id, &found);
+        facts.set_sort(resource_type, &found);
+        facts.add_entry(type_key(resource_type), 0, None);
+        for patient in facts.patient_keys() {
+            facts.keys.push(patient);
+            facts.add_entry(compartment_key(resource_type, patient), 0, None);
+        }
+        for (parameter, value) in &found {
+            facts.keys.push(parameter_key(resource_type, &parameter.code));
+            facts.add_value(resource_type, parameter, value);
+        }
+        let label = |label: &'_ Value<'_>| Some((label.get_str("system").unwrap_or("").to_owned(), label.get_str("code")?.to_owned()));
+        let labels: Vec<_> = resource.get("meta").map_or(&[][..], |meta| meta.items("security")).iter().filter_map(label).collect();
+        facts.keys.extend(consent_keys::row_label_keys(labels.iter().map(|(system, code)| (system.as_str(), code.as_str()))));
+        add_codes(resource, &mut facts.keys);
+        facts.keys.sort_unstable();
+        facts.keys.dedup();
+        facts.entries.sort_unstable();
+        facts.entries.dedup_by_key(|entry| (entry.key, entry.low));
+        facts.strings.dedup();
+        facts
+    }
+
+    fn patient_keys(&self) -> Vec<Key> {
+        self.patients.iter().map(|id| Key::resource("Patient", id)).collect()
+    }
+
+    fn add_entry(&mut self, key: Key, low: i64, high: Option<i64>) {
+        self.keys.push(key);
+        self.entries.push(Entry { key, low, high });
+    }
+
+    /// The patients in whose compartment it is (CompartmentDefinition patient); a type that the
+    /// definition leaves out, such as Device, by its `patient` or `subject` parameter.
+    fn set_patients(
+        &mut self,
+        definitions: &Definitions,
+        resource_type: &str,
+        id: &str,
+        found: &[(&SearchParameter, SearchValue<'_>)],
+    ) {
+        if resource_type == "Patient" {
+            self.patients.push(id.to_owned());
+        }
+        let listed = definitions.compartment("Patient").map_or(&[][..], |c| c.parameters(resource_type));
+        for (parameter, value) in found {
+            let places = if listed.is_empty() {
+                matches!(parameter.code.as_str(), "patient" | "subject")
+            } else {
+                listed.iter().any(|code| *code == parameter.code)
+            };
+            if let (true, SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. }) = (places, value)
+                && !self.patients.iter().any(|known| known == patient)
+            {
+                self.patients.push((*patient).to_owned());
+            }
+        }
+        self.patient = match self.patients.as_slice() {
+            [] => NO_PATIENT,
+            [one] => Key::resource("Patient", one),
+            _ => SEVERAL_PATIENTS,
+        };
+    }
+
+    fn set_sort(&mut self, resource_type: &str, found: &[(&SearchParameter, SearchValue<'_>)]) {
+        self.sort = natural_date_parameters(resource_type)
+            .iter()
+            .find_map(|code| found.iter().find(|(parameter, _)| parameter.code == *code))
+            .and_then(|(_, value)| match value {
+                SearchValue::Date(interval) if interval.low != i64::MIN => Some(interval.low),
+                SearchValue::Date(interval) if interval.high != i64::MAX => Some(interval.high),
+                _ => None,
+            });
+    }
+
+    fn add_value(&mut self, resource_type: &str, parameter: &SearchParameter, value: &SearchValue<'_>) {
+        let code = parameter.code.as_str();
+        match value {
+            SearchValue::Token { system, code: Some(token), .. } => self.add_token(resource_type, code, *system, token),
+            SearchValue::OfType { system, code: kind, value } => {
+                self.keys.push(of_type_key(resource_type, code, system.unwrap_or(""), kind, value));
+            }
+            SearchValue::Token { .. } | SearchValue::Position { .. } => {}
+            SearchValue::String(text) => self.strings.push(StringEntry {
+                key: parameter_key(resource_type, code),
+                value: indexed_string(text),
+                exact: (*text).to_owned(),
+            }),
+            SearchValue::Date(interval) => {
+                self.add_entry(parameter_key(resource_type, code), interval.low, Some(interval.high));
+            }
+            SearchValue::Number(number) => self.add_number(parameter_key(resource_type, code), number),
+            SearchValue::Quantity { value, system, code: unit_code, unit } => {
+                self.add_number(parameter_key(resource_type, code), value);
+                for unit in units(*system, *unit_code, *unit) {
+                    self.keys.push(unit_key(resource_type, code, &unit));
+                }
+            }
+            SearchValue::Reference { resource_type: target_type, id, url, identifier } => {
+                let key = parameter_key(resource_type, code);
+                match (target_type, id, url) {
+                    (Some(target_type), Some(id), _) => {
+                        self.add_entry(key.reference(Key::resource(target_type, id)), 0, None);
+                    }
+                    (_, _, Some(url)) => self.add_entry(key.reference(url_target(url)), 0, None),
+                    _ => {}
+                }
+                if let Some((system, value)) = identifier {
+                    self.keys.push(reference_identifier_key(resource_type, code, Some(system.unwrap_or("")), value));
+                    self.keys.push(reference_identifier_key(resource_type, code, None, value));
+                }
+            }
+            SearchValue::Uri(uri) => self.add_entry(uri_key(resource_type, code, uri), 0, None),
+            SearchValue::Composite(values) => self.add_composite(resource_type, code, values),
+        }
+    }
+
+    fn add_token(&mut self, resource_type: &str, parameter: &str, system: Option<&str>, code: &str) {
+        self.add_entry(code_key(resource_type, parameter, code), system_low(system), None);
+        self.keys.push(coding_key(resource_type, parameter, system.unwrap_or(""), code));
+        if let Some(system) = system {
+            self.keys.push(system_key(resource_type, parameter, system));
+        }
+        if starts_with_patient(parameter) {
+            for patient in self.patient_keys() {
+                self.add_entry(patient_code_key(resource_type, patient, parameter, code), system_low(system), None);
+            }
+        }
+    }
+
+    fn add_number(&mut self, key: Key, number: &NumericValue) {
+        let (low, high) = ends(number);
+        self.add_entry(key, low, Some(high));
+    }
+
+    /// A composite's entry: its exact components in the key, its one ranged component in the entry.
+    /// Composites with several ranged components or with strings fall back to their parts.
+    fn add_composite(&mut self, resource_type: &str, parameter: &str, values: &[SearchValue<'_>]) {
+        let mut alternatives: Vec<Vec<String>> = vec![Vec::new()];
+        let mut range = None;
+        for value in values {
+            let exact: Vec<String> = match value {
+                SearchValue::Token { system, code: Some(code), .. } => {
+                    vec![format!("|{code}"), format!("{}|{code}", system.map_or(Cow::Borrowed("-"), Cow::Borrowed))]
+                }
+                SearchValue::Reference { resource_type: Some(kind), id: Some(id), .. } => vec![format!("{kind}/{id}")],
+                SearchValue::Uri(uri) => vec![(*uri).to_owned()],
+                SearchValue::String(text) => vec![indexed_string(text)],
+                SearchValue::Date(interval) => {
+                    range = Some((interval.low, interval.high));
+                    continue;
+                }
+                SearchValue::Number(number) => {
+                    range = Some(ends(number));
+                    continue;
+                }
+                SearchValue::Quantity { value, system, code, unit } => {
+                    range = Some(ends(value));
+                    std::iter::once(String::new()).chain(units(*system, *code, *unit)).collect()
+                }
+                _ => return,
+            };
+            alternatives = alternatives
+                .iter()
+                .flat_map(|known| exact.iter().map(move |part| [known.as_slice(), std::slice::from_ref(part)].concat()))
+                .collect();
+        }
+        for exact in alternatives {
+            let key = composite_key(resource_type, parameter, &exact);
+            match range {
+                Some((low, high)) => self.add_entry(key, low, Some(high)),
+                None => self.keys.push(key),
+            }
+        }
+    }
+}
+
+/// Adds a key for every Coding anywhere in the resource, whether or not a search parameter finds it:
+/// what Consent provisions about codes are tested against. Quantities have codes too, of units.
+fn add_codes(value: &Value<'_>, keys: &mut Vec<Key>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| add_codes(item, keys)),
+        Value::Object(members) => {
+            if let Some(code) = value.get_str("code")
+                && !members.contains("value")
+            {
+                keys.push(consent_keys::code_key(value.get_str("system"), code));
+            }
+            members.iter().for_each(|(_, member)| add_codes(member, keys));
+        }
+        _ => {}
+    }
+}
+
+/// The tokens worth an index entry for each patient: the ones clients combine with a patient.
+pub(crate) fn starts_with_patient(parameter: &str) -> bool {
+    matches!(parameter, "code" | "category")
+}
+
+/// A number as the ends of an index entry, order-preserving integers.
+fn ends(number: &NumericValue) -> (i64, i64) {
+    let interval = number.sortable();
+    (interval.low, interval.high)
+}
+
+/// The names by which a quantity's unit can be asked for: `system|code`, code, printed unit.
+fn units(system: Option<&str>, code: Option<&str>, unit: Option<&str>) -> Vec<String> {
+    let mut names = Vec::with_capacity(3);
+    if let (Some(system), Some(code)) = (system, code) {
+        names.push(format!("{system}|{code}"));
+    }
+    names.extend(code.map(str::to_owned));
+    if unit != code {
+        names.extend(unit.map(str::to_owned));
+    }
+    names
+}
+
+/// The parameters, best first, that say when what a resource tells of happened.
+pub(crate) fn natural_date_parameters(resource_type: &str) -> &'static [&'static str] {
+    match resource_type {
+        "Patient" | "Person" | "Practitioner" | "RelatedPerson" => &[],
+        "Condition" => &["onset-date", "recorded-date", "abatement-date"],
+        "Claim" | "ExplanationOfBenefit" => &["created"],
+        _ => &["date", "authoredon", "authored", "effective", "effective-time", "period", "started", "issued", "whenhandedover", "created", "sent", "event-date"],
+    }
+}
+
+/// Whether index entries of this kind of parameter are intervals.
+pub(crate) fn is_ranged(kind: ParameterType) -> bool {
+    matches!(kind, ParameterType::Date | ParameterType::Number | ParameterType::Quantity)
+}

@@ -1,0 +1,109 @@
+//! Histories of a resource, a type and the whole server (R4 http.html#history).
+
+use salus_access::{Access, Permission};
+
+use crate::row::{Version, columns};
+use crate::sql::Sql;
+use crate::{Error, Result, Store};
+
+/// What to show of a history.
+#[derive(Debug, Clone, Default)]
+pub struct HistoryQuery {
+    /// Only this type; `None` for the whole server.
+    pub resource_type: Option<String>,
+    /// Only this resource (with `resource_type`).
+    pub id: Option<String>,
+    /// Only versions since then (`_since`), microseconds.
+    pub since: Option<i64>,
+    /// Most entries of the page.
+    pub count: i64,
+    /// Where the page starts: after this version, as [`HistoryPage::next`] gave it.
+    pub after: Option<(i64, u128, i32)>,
+}
+
+/// A page of a history, newest first.
+#[derive(Debug, Clone)]
+pub struct HistoryPage {
+    /// The versions.
+    pub versions: Vec<Version>,
+    /// How many versions match in all.
+    pub total: i64,
+    /// Where the next page starts, if there is one.
+    pub next: Option<(i64, u128, i32)>,
+}
+
+impl Store {
+    /// A page of a history, newest first; deletions are entries without a body.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where an instance has no version the caller may see.
+    pub async fn history(&self, access: &Access, query: &HistoryQuery) -> Result<HistoryPage> {
+        let client = self.client().await?;
+        let sql = self.history_sql(access, query, true);
+        let statement = client.prepare_cached(&sql.text).await?;
+        let rows = client.query(&statement, &sql.params()).await?;
+        let sql = self.history_sql(access, query, false);
+        let statement = client.prepare_cached(&sql.text).await?;
+        let total: i64 = client.query_one(&statement, &sql.params()).await?.try_get(0)?;
+        if let (0, Some(resource_type), Some(id), None) = (total, &query.resource_type, &query.id, query.since) {
+            return Err(Error::NotFound { resource_type: resource_type.clone(), id: id.clone() });
+        }
+        let mut versions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            versions.push((Version::from_row(row, 1)?, row.try_get::<_, uuid::Uuid>(0)?));
+        }
+        let more = versions.len() as i64 > query.count;
+        versions.truncate(usize::try_from(query.count).unwrap_or(0));
+        let next = versions.last().filter(|_| more).map(|(last, rid)| (last.updated, rid.as_u128(), last.version));
+        Ok(HistoryPage { versions: versions.into_iter().map(|(version, _)| version).collect(), total, next })
+    }
+
+    /// The statement for the rows of a page (one more than asked for), or for the total.
+    fn history_sql(&self, access: &Access, query: &HistoryQuery, page: bool) -> Sql {
+        let mut sql = Sql::default();
+        sql.push(if page { "SELECT v.rid, " } else { "SELECT count(*)" });
+        if page {
+            sql.push(&columns("v"));
+        }
+        sql.push(" FROM (SELECT h.* FROM resource_history h JOIN resource r ON r.tenant = h.tenant AND r.rid = h.rid WHERE ");
+        self.write_versions(access, query, "h", &mut sql);
+        sql.push(" AND ");
+        self.write_visible(access, query, "r", &mut sql);
+        sql.push(" UNION ALL SELECT r.* FROM resource r WHERE ");
+        self.write_versions(access, query, "r", &mut sql);
+        sql.push(") v");
+        if page {
+            if let Some((updated, rid, version)) = query.after {
+                sql.push(" WHERE (v.updated, v.rid, v.version) < (").bind(updated).push(", ");
+                sql.bind(salus_fhir::Key(rid)).push(", ").bind(version).push(")");
+            }
+            sql.push(" ORDER BY v.updated DESC, v.rid DESC, v.version DESC LIMIT ").bind(query.count + 1);
+        }
+        sql
+    }
+
+    fn write_versions(&self, access: &Access, query: &HistoryQuery, row: &str, sql: &mut Sql) {
+        sql.push(row).push(".tenant = ").bind(self.tenant()).push(" AND ");
+        self.write_visible(access, query, row, sql);
+        if let (Some(resource_type), Some(id)) = (&query.resource_type, &query.id) {
+            sql.push(" AND ").push(row).push(".rid = ").bind(Self::rid(resource_type, id));
+        }
+        if let Some(since) = query.since {
+            sql.push(" AND ").push(row).push(".updated >= ").bind(since);
+        }
+    }
+
+    fn write_visible(&self, access: &Access, query: &HistoryQuery, row: &str, sql: &mut Sql) {
+        let view = self.view(access);
+        match &query.resource_type {
+            Some(resource_type) => {
+                sql.push(row).push(".type = ").bind(resource_type.as_str()).push(" AND ");
+                view.write(resource_type, row, sql);
+            }
+            None => {
+                let types: Vec<&str> = self.definitions().resource_types().collect();
+                view.write_types(Permission::Search, &types, row, sql);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The access predicate as SQL: the one place where what the caller may see becomes a condition on
+//! rows. Every statement that returns content or counts carries it.
+
+use salus_access::consent::keys::above_normal;
+use salus_access::consent::{BREAK_GLASS, DISCLOSING_ACTIONS};
+use salus_access::{Access, ConsentView, DefaultPolicy, Effect, Permission, RowFilter};
+use salus_fhir::{Definitions, Key};
+
+use crate::search::Condition;
+use crate::search::compile;
+use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, Sql};
+
+/// An [`Access`] with the definitions its granular scopes are compiled by.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// What the caller may see.
+    pub access: &'a Access,
+    /// The search parameters.
+    pub definitions: &'a Definitions,
+    /// The server's FHIR base URL.
+    pub base: &'a str,
+    /// The moment Consent periods are judged at, microseconds since 1970-01-01T00:00:00Z.
+    pub now: i64,
+}
+
+impl View<'_> {
+    /// Appends the predicate on `row`, whose type is `resource_type`, for the interaction at hand.
+    pub fn write(&self, resource_type: &str, row: &str, sql: &mut Sql) {
+        self.grants(resource_type).write(row, self, sql);
+        self.write_consent(row, sql);
+    }
+
+    /// The same for a row that the interaction only passes through (a chain) or takes along (an
+    /// include), which takes `permission` on its type.
+    pub fn write_related(&self, permission: Permission, resource_type: &str, row: &str, sql: &mut Sql) {
+        self.any_of(resource_type, self.access.grants_for(permission, resource_type)).write(row, self, sql);
+        self.write_consent(row, sql);
+    }
+
+    /// Appends the predicate on `row` of any of `types`, each with its own grants. With no type
+    /// granted the predicate is false.
+    pub fn write_types(&self, permission: Permission, types: &[&str], row: &str, sql: &mut Sql) {
+        let grants = |name: &str| self.access.grants_for(permission, name);
+        let (whole, partly): (Vec<&str>, Vec<&str>) =
+            types.iter().partition(|name| grants(name).iter().any(RowFilter::is_unrestricted));
+        sql.push("(").push(row).push(".type = ANY(");
+        sql.bind(whole.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).push(")");
+        for name in partly.iter().filter(|name| !grants(name).is_empty()) {
+            sql.push(" OR (").push(row).push(".type = ").bind(*name).push(" AND ");
+            self.any_of(name, grants(name)).write(row, self, sql);
+            sql.push(")");
+        }
+        sql.push(")");
+        self.write_consent(row, sql);
+    }
+
+    /// Whether every row of a patient without any Consent is visible, as far as Consent goes.
+    pub fn permits_by_default(&self) -> bool {
+        match self.access.consent() {
+            ConsentView::Exempt => true,
+            ConsentView::Enforce { default_policy, break_glass, .. } => match default_policy {
+                DefaultPolicy::PermitAll => true,
+                DefaultPolicy::PermitNormal | DefaultPolicy::BreakGlassOnly => *break_glass,
+                DefaultPolicy::Deny => false,
+            },
+        }
+    }
+
+    /// What the scopes grant of one type for the interaction at hand: any of the granting scopes.
+    pub fn grants(&self, resource_type: &str) -> Condition {
+        self.any_of(resource_type, self.access.grants(resource_type))
+    }
+
+    fn any_of(&self, resource_type: &str, filters: &[RowFilter]) -> Condition {
+        if filters.iter().any(RowFilter::is_unrestricted) {
+            return Condition::Everything;
+        }
+        Condition::Any(filters.iter().map(|filter| self.grant(resource_type, filter)).collect())
+    }
+
+    fn grant(&self, resource_type: &str, filter: &RowFilter) -> Condition {
+        let compartment = filter.compartment.map(|patient| Condition::AnyFact(vec![patient]));
+        // A scope whose filter cannot be compiled grants nothing: refused rather than widened.
+        let searches = filter.search.iter().map(|(name, value)| {
+            compile::parameter(self, resource_type, name, value).unwrap_or(Condition::Nothing)
+        });
+        Condition::All(compartment.into_iter().chain(searches).collect())
+    }
+
+    /// Appends ` AND` what Consent demands, if it binds this caller.
+    fn write_consent(&self, row: &str, sql: &mut Sql) {
+        let ConsentView::Enforce { purpose, actors, default_policy, break_glass } = self.access.consent() else {
+            return;
+        };
+        let caller = Caller { purpose, actors, now: self.now, break_glass: *break_glass };
+        sql.push(" AND NOT ");
+        caller.write_decided(Effect::Deny, row, sql);
+        match default_policy {
+            DefaultPolicy::PermitAll => return,
+            DefaultPolicy::PermitNormal | DefaultPolicy::BreakGlassOnly if *break_glass => return,
+            DefaultPolicy::PermitNormal => {
+                sql.push(" AND (NOT ").push(row).push(".keys && ").bind(above_normal().as_slice());
+            }
+            // Rows in nobody's compartment are not a patient's to permit.
+            DefaultPolicy::BreakGlassOnly | DefaultPolicy::Deny => {
+                sql.push(" AND (").push(row).push(".patient = ").bind(NO_PATIENT);
+            }
+        }
+        sql.push(" OR ");
+        caller.write_decided(Effect::Permit, row, sql);
+        sql.push(")");
+    }
+
+    /// Appends whether any deny provision could bind this caller for the patient with key `patient`,
+    /// whatever data exist (contract: `inputs-may-be-withheld`; `salus_access::consent::restricts`).
+    pub fn write_restricts(&self, patient: Key, sql: &mut Sql) {
+        let ConsentView::Enforce { purpose, actors, break_glass, .. } = self.access.consent() else {
+            sql.push("false");
+            return;
+        };
+        let caller = Caller { purpose, actors, now: self.now, break_glass: *break_glass };
+        sql.push("EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ").bind(self.access.tenant());
+        sql.push(" AND c.patient = ").bind(patient).push(" AND c.deny");
+        caller.write_holds_against("c", sql);
+        caller.write_applies("c", sql);
+        sql.push(" AND NOT EXISTS (SELECT FROM consent_rule a WHERE a.tenant = c.tenant AND a.patient = c.patient");
+        sql.push(" AND a.consent = c.consent AND a.node = ANY(c.ancestors) AND NOT (true");
+        caller.write_applies("a", sql);
+        sql.push(")) AND NOT EXISTS (SELECT FROM consent_rule d WHERE d.tenant = c.tenant AND d.patient = c.patient");
+        sql.push(" AND d.consent = c.consent AND d.parent = c.node AND num_nonnulls(d.classes, d.codes, d.labels, d.data, d.data_low, d.data_high) = 0");
+        caller.write_applies("d", sql);
+        sql.push("))");
+    }
+}
+
+/// The caller as Consent rules see it.
+struct Caller<'a> {
+    purpose: &'a str,
+    actors: &'a [Key],
+    now: i64,
+    break_glass: bool,
+}
+
+impl Caller<'_> {
+    /// Appends whether a provision with this effect decides about the row: it and its ancestors match,
+    /// and no child of it does (see `salus_access::consent`, which has the same in memory).
+    fn write_decided(&self, effect: Effect, row: &str, sql: &mut Sql) {
+        sql.push("EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ").push(row).push(".tenant AND c.patient = ANY(CASE WHEN ");
+        sql.push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" THEN ").push(row).push(".keys ELSE ARRAY[");
+        sql.push(row).push(".patient] END) AND ");
+        match effect {
+            Effect::Deny => {
+                sql.push("c.deny");
+                self.write_holds_against("c", sql);
+            }
+            Effect::Permit => _ = sql.push("NOT c.deny"),
+        }
+        self.write_matches("c", row, sql);
+        sql.push(" AND NOT EXISTS (SELECT FROM consent_rule a WHERE a.tenant = c.tenant AND a.patient = c.patient");
+        sql.push(" AND a.consent = c.consent AND a.node = ANY(c.ancestors) AND NOT (true");
+        self.write_matches("a", row, sql);
+        sql.push(")) AND NOT EXISTS (SELECT FROM consent_rule d WHERE d.tenant = c.tenant AND d.patient = c.patient");
+        sql.push(" AND d.consent = c.consent AND d.parent = c.node");
+        self.write_matches("d", row, sql);
+        sql.push("))");
+    }
+
+    /// Appends the conditions of rule `c` on the row and the caller, each with ` AND` before it.
+    fn write_matches(&self, c: &str, row: &str, sql: &mut Sql) {
+        self.write_applies(c, sql);
+        for (column, test) in [
+            ("classes", format!("{row}.type = ANY({c}.classes)")),
+            ("codes", format!("{c}.codes && {row}.keys")),
+            ("labels", format!("{c}.labels && {row}.keys")),
+            ("data", format!("{row}.rid = ANY({c}.data)")),
+            ("data_low", format!("{row}.sort >= {c}.data_low")),
+            ("data_high", format!("{row}.sort < {c}.data_high")),
+        ] {
+            sql.push(&format!(" AND ({c}.{column} IS NULL OR {test})"));
+        }
+    }
+
+    /// Appends ` AND` that deny rule `c` holds against a caller who breaks the glass: it names the
+    /// purpose itself.
+    fn write_holds_against(&self, c: &str, sql: &mut Sql) {
+        if self.break_glass {
+            sql.push(" AND ").bind(BREAK_GLASS).push(&format!(" = ANY({c}.purposes)"));
+        }
+    }
+
+    /// Appends the conditions of rule `c` on the caller alone: when, who, what for, doing what.
+    fn write_applies(&self, c: &str, sql: &mut Sql) {
+        sql.push(&format!(" AND ({c}.period_low IS NULL OR {c}.period_low <= ")).bind(self.now).push(")");
+        sql.push(&format!(" AND ({c}.period_high IS NULL OR {c}.period_high > ")).bind(self.now).push(")");
+        sql.push(&format!(" AND ({c}.actors IS NULL OR {c}.actors && ")).bind(self.actors).push(")");
+        sql.push(&format!(" AND ({c}.purposes IS NULL OR ")).bind(self.purpose).push(&format!(" = ANY({c}.purposes))"));
+        sql.push(&format!(" AND ({c}.actions IS NULL OR {c}.actions && ")).bind(DISCLOSING_ACTIONS.map(str::to_owned).to_vec()).push(")");
+    }
+}

@@ -1,0 +1,62 @@
+//! Reading one resource: `read` and `vread` (R4 http.html#read, #vread).
+
+use salus_access::Access;
+
+use crate::row::{Version, columns};
+use crate::sql::Sql;
+use crate::{Error, Result, Store};
+
+impl Store {
+    /// The current version.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none the caller may see, [`Error::Gone`] where it was deleted.
+    pub async fn read(&self, access: &Access, resource_type: &str, id: &str) -> Result<Version> {
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
+        sql.push(" AND r.rid = ").bind(Self::rid(resource_type, id)).push(" AND ");
+        self.view(access).write(resource_type, "r", &mut sql);
+        let version = self.one(&sql, resource_type, id).await?;
+        if version.body.is_none() {
+            return Err(gone(&version));
+        }
+        Ok(version)
+    }
+
+    /// One version, current or former. The caller must be allowed to see both it and the current one:
+    /// what was labelled or denied since is not to be had through its history.
+    ///
+    /// # Errors
+    /// As [`Store::read`]; the version of a deletion is [`Error::Gone`].
+    pub async fn vread(&self, access: &Access, resource_type: &str, id: &str, version: i32) -> Result<Version> {
+        let mut sql = Sql::default();
+        let view = self.view(access);
+        sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
+        sql.push(" AND r.rid = ").bind(Self::rid(resource_type, id)).push(" AND r.version = ").bind(version).push(" AND ");
+        view.write(resource_type, "r", &mut sql);
+        sql.push(" UNION ALL SELECT ").push(&columns("h")).push(" FROM resource_history h JOIN resource r");
+        sql.push(" ON r.tenant = h.tenant AND r.rid = h.rid WHERE h.tenant = ").bind(self.tenant());
+        sql.push(" AND h.rid = ").bind(Self::rid(resource_type, id)).push(" AND h.version = ").bind(version).push(" AND ");
+        view.write(resource_type, "h", &mut sql);
+        sql.push(" AND ");
+        view.write(resource_type, "r", &mut sql);
+        let version = self.one(&sql, resource_type, id).await?;
+        if version.body.is_none() {
+            return Err(gone(&version));
+        }
+        Ok(version)
+    }
+
+    async fn one(&self, sql: &Sql, resource_type: &str, id: &str) -> Result<Version> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(&sql.text).await?;
+        match client.query_opt(&statement, &sql.params()).await? {
+            Some(row) => Ok(Version::from_row(&row, 0)?),
+            None => Err(Error::NotFound { resource_type: resource_type.to_owned(), id: id.to_owned() }),
+        }
+    }
+}
+
+fn gone(version: &Version) -> Error {
+    Error::Gone { resource_type: version.resource_type.clone(), id: version.id.clone(), version: version.version }
+}

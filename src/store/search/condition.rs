@@ -1,0 +1,222 @@
+//! A search reduced to what can be asked of a row: the form that becomes SQL.
+//!
+//! The same conditions serve searches (on `resource`), history and granular scopes; those of a scope
+//! are also tested in memory, on the facts of a resource that is about to be written.
+
+use salus_access::Permission;
+use salus_fhir::Key;
+use salus_fhir::search::query::RangeCondition;
+
+use crate::facts::{Facts, indexed_string};
+use crate::predicate::View;
+use crate::sql::Sql;
+
+/// What is asked of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Condition {
+    /// Every row.
+    Everything,
+    /// No row.
+    Nothing,
+    /// The row has any of these facts.
+    AnyFact(Vec<Key>),
+    /// All of these hold.
+    All(Vec<Condition>),
+    /// Any of these holds.
+    Any(Vec<Condition>),
+    /// This does not hold.
+    Not(Box<Condition>),
+    /// An index entry of `key` lies as `test` demands; for quantities with a unit, `units` is a fact
+    /// the row must have as well.
+    Range {
+        /// Key of the parameter (or of the composite's exact part).
+        key: Key,
+        /// How the entry's interval must lie.
+        test: RangeCondition<i64>,
+    },
+    /// A string value of the parameter with this key.
+    Text {
+        /// Key of the parameter.
+        key: Key,
+        /// How it must match.
+        test: TextTest,
+    },
+    /// The row is one of these.
+    Rows(Vec<Key>),
+    /// The row's natural date lies as demanded. Only where the parameter is the type's natural date.
+    Updated(RangeCondition<i64>),
+    /// A resource that one of `references` points at satisfies `of` (a chain).
+    Chain {
+        /// Keys of the reference parameter, with the target types to look into.
+        parameter: Key,
+        /// Type of the target.
+        target_type: String,
+        /// What is asked of the target.
+        of: Box<Condition>,
+    },
+    /// A resource of `source_type` points at the row by `parameter` and satisfies `of` (`_has`).
+    ReverseChain {
+        /// Key of the reference parameter on the source.
+        parameter: Key,
+        /// Type of the source.
+        source_type: String,
+        /// What is asked of the source.
+        of: Box<Condition>,
+    },
+}
+
+/// How a string must match. `value`s are normalised, except for `Exact`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TextTest {
+    /// Starts with this (the default).
+    StartsWith(String),
+    /// Contains this.
+    Contains(String),
+    /// Is exactly this, letter by letter.
+    Exact(String),
+}
+
+impl Condition {
+    /// Appends the condition on the row with alias `row` (of `resource` or `resource_history`).
+    /// Rows that a chain passes through must satisfy the `view` too, or chains would be an oracle.
+    pub fn write(&self, row: &str, view: &View<'_>, sql: &mut Sql) {
+        match self {
+            Self::Everything => _ = sql.push("true"),
+            Self::Nothing => _ = sql.push("false"),
+            Self::AnyFact(keys) => match keys.as_slice() {
+                [key] => _ = sql.bind(*key).push(" = ANY(").push(row).push(".keys)"),
+                keys => _ = sql.push(row).push(".keys && ").bind(keys),
+            },
+            Self::All(all) => write_joined(all, " AND ", row, view, sql),
+            Self::Any(any) => write_joined(any, " OR ", row, view, sql),
+            Self::Not(not) => {
+                sql.push("NOT (");
+                not.write(row, view, sql);
+                sql.push(")");
+            }
+            Self::Range { key, test } => {
+                let entry = sql.alias("x");
+                sql.push("EXISTS (SELECT FROM search_index ").push(&entry).push(" WHERE ");
+                same_row(&entry, row, *key, sql);
+                sql.push(" AND ").push(&entry).push(".high IS NOT NULL AND ");
+                write_range(test, &format!("{entry}.low"), &format!("{entry}.high"), sql);
+                sql.push(")");
+            }
+            Self::Text { key, test } => {
+                let entry = sql.alias("x");
+                sql.push("EXISTS (SELECT FROM search_string ").push(&entry).push(" WHERE ").push(&entry);
+                sql.push(".tenant = ").push(row).push(".tenant AND ").push(&entry).push(".rid = ").push(row);
+                sql.push(".rid AND ").push(&entry).push(".key = ").bind(*key).push(" AND ");
+                write_text(test, &entry, sql);
+                sql.push(")");
+            }
+            Self::Rows(rows) => _ = sql.push(row).push(".rid = ANY(").bind(rows.as_slice()).push(")"),
+            Self::Updated(test) => {
+                let updated = format!("{row}.updated");
+                write_range(test, &updated, &format!("{updated} + 1000"), sql);
+            }
+            Self::Chain { parameter, target_type, of } => {
+                let target = sql.alias("t");
+                sql.push("EXISTS (SELECT FROM resource ").push(&target).push(" WHERE ").push(&target);
+                sql.push(".tenant = ").push(row).push(".tenant AND NOT ").push(&target).push(".deleted AND ");
+                sql.push(&target).push(".type = ").bind(target_type.as_str());
+                sql.push(" AND reference_key(").bind(*parameter).push(", ").push(&target).push(".rid) = ANY(");
+                sql.push(row).push(".keys) AND ");
+                view.write_related(Permission::Search, target_type, &target, sql);
+                sql.push(" AND ");
+                of.write(&target, view, sql);
+                sql.push(")");
+            }
+            Self::ReverseChain { parameter, source_type, of } => {
+                let (entry, source) = (sql.alias("x"), sql.alias("t"));
+                sql.push("EXISTS (SELECT FROM search_index ").push(&entry).push(" JOIN resource ").push(&source);
+                sql.push(" ON ").push(&source).push(".tenant = ").push(&entry).push(".tenant AND ").push(&source);
+                sql.push(".rid = ").push(&entry).push(".rid WHERE ").push(&entry).push(".tenant = ").push(row);
+                sql.push(".tenant AND ").push(&entry).push(".key = reference_key(").bind(*parameter).push(", ");
+                sql.push(row).push(".rid) AND ");
+                view.write_related(Permission::Search, source_type, &source, sql);
+                sql.push(" AND ");
+                of.write(&source, view, sql);
+                sql.push(")");
+            }
+        }
+    }
+
+    /// Whether facts that are about to be written satisfy the condition, for the conditions a scope
+    /// may hold. Chains cannot be known here and count as not satisfied.
+    pub fn holds(&self, facts: &Facts) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Nothing | Self::Chain { .. } | Self::ReverseChain { .. } | Self::Updated(_) => false,
+            Self::AnyFact(keys) => keys.iter().any(|key| facts.keys.contains(key)),
+            Self::All(all) => all.iter().all(|one| one.holds(facts)),
+            Self::Any(any) => any.iter().any(|one| one.holds(facts)),
+            Self::Not(not) => !not.holds(facts),
+            Self::Range { key, test } => facts
+                .entries
+                .iter()
+                .any(|entry| entry.key == *key && entry.high.is_some_and(|high| test.matches(entry.low, high))),
+            Self::Text { key, test } => facts.strings.iter().any(|string| string.key == *key && test.matches(string)),
+            Self::Rows(rows) => rows.contains(&facts.rid),
+        }
+    }
+}
+
+impl TextTest {
+    fn matches(&self, string: &crate::facts::StringEntry) -> bool {
+        match self {
+            Self::StartsWith(value) => string.value.starts_with(value.as_str()),
+            Self::Contains(value) => string.value.contains(value.as_str()),
+            Self::Exact(value) => string.exact == *value,
+        }
+    }
+}
+
+fn write_joined(parts: &[Condition], joint: &str, row: &str, view: &View<'_>, sql: &mut Sql) {
+    sql.push("(");
+    for (position, part) in parts.iter().enumerate() {
+        if position > 0 {
+            sql.push(joint);
+        }
+        part.write(row, view, sql);
+    }
+    if parts.is_empty() {
+        sql.push(if joint == " AND " { "true" } else { "false" });
+    }
+    sql.push(")");
+}
+
+/// Ties an index entry to the row: a point lookup in the primary key.
+pub(crate) fn same_row(entry: &str, row: &str, key: Key, sql: &mut Sql) {
+    for column in ["tenant", "sort", "rid"] {
+        sql.push(entry).push(".").push(column).push(" = ").push(row).push(".").push(column).push(" AND ");
+    }
+    sql.push(entry).push(".key = ").bind(key);
+}
+
+/// Appends how an interval `[low, high)` must lie.
+pub(crate) fn write_range(test: &RangeCondition<i64>, low: &str, high: &str, sql: &mut Sql) {
+    test.write(&mut |piece| match piece {
+        salus_fhir::search::query::Piece::Text(text) => _ = sql.push(text),
+        salus_fhir::search::query::Piece::Low => _ = sql.push(low),
+        salus_fhir::search::query::Piece::High => _ = sql.push(high),
+        salus_fhir::search::query::Piece::Value(value) => _ = sql.bind(value),
+    });
+}
+
+/// Appends how a string entry must match.
+pub(crate) fn write_text(test: &TextTest, entry: &str, sql: &mut Sql) {
+    let value = format!("{entry}.value");
+    match test {
+        TextTest::StartsWith(prefix) => {
+            sql.push(&value).push(" >= ").bind(prefix.as_str());
+            // The first string after all that start with the prefix, in code point order.
+            sql.push(" AND ").push(&value).push(" < ").bind(format!("{prefix}\u{10FFFF}").as_str());
+        }
+        TextTest::Contains(part) => _ = sql.push("position(").bind(part.as_str()).push(" IN ").push(&value).push(") > 0"),
+        TextTest::Exact(exact) => {
+            sql.push(&value).push(" = ").bind(indexed_string(exact).as_str());
+            sql.push(" AND ").push(entry).push(".exact = ").bind(exact.as_str());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Search: parsed parameters become [`Condition`]s, conditions become one statement that carries the
+//! access predicate.
+//!
+//! [`query`] reads the parameters of a request, [`compile`] turns each into a condition and a place to
+//! start from, [`statement`] picks the start and writes the SQL, [`page`] runs it, [`include`] fetches
+//! what the matches point at and what points at them.
+
+pub(crate) mod compile;
+mod condition;
+mod include;
+mod page;
+mod query;
+mod sort;
+mod start;
+mod statement;
+
+pub(crate) use condition::{Condition, write_range};
+pub use page::{Entry, EntryMode, Page};
+pub use query::{Ignored, Include, SearchQuery, Total};
+pub use sort::{Cursor, SortKey};

@@ -1,0 +1,107 @@
+//! Running a search: a page of matches, what they include, and the total.
+
+use deadpool_postgres::GenericClient;
+use salus_access::Access;
+use tokio_postgres::Row;
+
+use super::query::{SearchQuery, Total};
+use super::sort::{Cursor, CursorValue};
+use super::statement::Compiled;
+use crate::row::Version;
+use crate::sql::Sql;
+use crate::{Error, Result, Store};
+
+/// Why an entry is in a page (R4 valueset-search-entry-mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryMode {
+    /// It matched.
+    Match,
+    /// A match includes it.
+    Include,
+}
+
+/// An entry of a page.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Why it is here.
+    pub mode: EntryMode,
+    /// The resource.
+    pub version: Version,
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Matches in order, then what they include.
+    pub entries: Vec<Entry>,
+    /// How many resources match in all, if asked for.
+    pub total: Option<i64>,
+    /// Where the next page starts, if there is one.
+    pub next: Option<Cursor>,
+}
+
+impl Store {
+    /// A page of a search.
+    ///
+    /// # Errors
+    /// [`Error::PageLink`] where `after` is not a cursor of this search.
+    pub async fn search(&self, access: &Access, query: &SearchQuery) -> Result<Page> {
+        let client = self.client().await?;
+        self.search_with(&client, access, query).await
+    }
+
+    /// As [`Store::search`], within a transaction.
+    pub(crate) async fn search_with(&self, client: &impl GenericClient, access: &Access, query: &SearchQuery) -> Result<Page> {
+        let view = self.view(access);
+        let compiled = query.compile(&view)?;
+        if let Some(cursor) = &query.after
+            && !cursor.fits(&compiled.sort)
+        {
+            return Err(Error::PageLink);
+        }
+        let mut page = Page::default();
+        let mut whole = query.after.is_none();
+        if query.count > 0 {
+            let sql = compiled.page(&view, query.after.as_ref(), query.count + 1);
+            let rows = run(client, &sql).await?;
+            let more = rows.len() as i64 > query.count;
+            whole &= !more;
+            for row in rows.iter().take(usize::try_from(query.count).unwrap_or(usize::MAX)) {
+                let version = Version::from_row(row, 1 + compiled.sort.len())?;
+                page.entries.push(Entry { mode: EntryMode::Match, version });
+            }
+            page.next = if more { rows.get(page.entries.len() - 1).map(|row| cursor(row, &compiled)).transpose()? } else { None };
+        }
+        page.total = match query.total {
+            Total::None => None,
+            // The page is all there is, so it need not be counted.
+            _ if whole && query.count > 0 => Some(page.entries.len() as i64),
+            Total::Accurate => Some(self.count_with(client, access, &compiled).await?),
+        };
+        self.include(client, &view, query, &mut page).await?;
+        Ok(page)
+    }
+
+    async fn count_with(&self, client: &impl GenericClient, access: &Access, compiled: &Compiled) -> Result<i64> {
+        let rows = run(client, &compiled.count(&self.view(access))).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+    }
+}
+
+/// Runs a prepared statement.
+pub(super) async fn run(client: &impl GenericClient, sql: &Sql) -> Result<Vec<Row>> {
+    let statement = client.prepare_cached(&sql.text).await?;
+    Ok(client.query(&statement, &sql.params()).await?)
+}
+
+fn cursor(row: &Row, compiled: &Compiled) -> Result<Cursor> {
+    let rid: uuid::Uuid = row.try_get(0)?;
+    let mut values = Vec::with_capacity(compiled.sort.len());
+    for (position, key) in compiled.sort.iter().enumerate() {
+        values.push(match key.is_text() {
+            true => CursorValue::Text(row.try_get(1 + position)?),
+            false => CursorValue::Long(row.try_get(1 + position)?),
+        });
+    }
+    Ok(Cursor { values, rid: format!("{:x}", rid.as_u128()) })
+}

@@ -1,0 +1,263 @@
+//! A search as asked for: parameters read, unknown ones set aside.
+
+use salus_fhir::search::query::{Modifier, ParameterName};
+use salus_fhir::search::{ParameterType, SearchParameter};
+use salus_fhir::{Definitions, Key};
+
+use super::compile;
+use super::sort::{Cursor, SortBy, SortKey};
+use super::start::Clause;
+use super::statement::Compiled;
+use crate::facts::{is_ranged, natural_date_parameters, parameter_key};
+use crate::predicate::View;
+use crate::{Error, Result};
+
+/// Entries of a page where `_count` does not say.
+const DEFAULT_COUNT: i64 = 50;
+/// Most entries of a page.
+const MOST_ENTRIES: i64 = 1000;
+
+/// Whether and how the total is told (R4 search.html#total).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Total {
+    /// Not at all.
+    None,
+    /// To the resource; also for `_total=estimate`, which asks for no more.
+    #[default]
+    Accurate,
+}
+
+/// `_include` or `_revinclude`: `Observation:subject:Patient`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Include {
+    /// The type that holds the reference.
+    pub source: String,
+    /// The reference parameter, or `*`.
+    pub parameter: String,
+    /// Only references to this type.
+    pub target: Option<String>,
+    /// Whether it is applied to included resources as well (`:iterate`).
+    pub iterate: bool,
+}
+
+/// A parameter that was left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// Its name as sent.
+    pub parameter: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A search of one resource type.
+#[derive(Debug, Clone)]
+pub struct SearchQuery {
+    /// The type.
+    pub resource_type: String,
+    filters: Vec<(ParameterName, String)>,
+    /// The order.
+    pub(crate) sort: Vec<SortKey>,
+    /// Most matches of the page; 0 for none but the total.
+    pub count: i64,
+    /// Whether the total is told.
+    pub total: Total,
+    /// `_include`
+    pub include: Vec<Include>,
+    /// `_revinclude`
+    pub revinclude: Vec<Include>,
+    /// Where the page starts.
+    pub after: Option<Cursor>,
+}
+
+/// Parameters that say how to answer rather than what to find; they are not the store's.
+const PRESENTATION: [&str; 5] = ["_format", "_pretty", "_summary", "_elements", "_contained"];
+
+impl SearchQuery {
+    /// Reads the parameters of a search. Those that cannot be used come back beside it; the caller
+    /// refuses or reports them (R4 search.html#errors).
+    ///
+    /// # Errors
+    /// [`Error::Search`] where a parameter is known but its value is wrong.
+    pub fn parse(
+        definitions: &Definitions,
+        resource_type: &str,
+        parameters: &[(String, String)],
+    ) -> Result<(Self, Vec<Ignored>)> {
+        let mut query = Self {
+            resource_type: resource_type.to_owned(),
+            filters: Vec::new(),
+            sort: Vec::new(),
+            count: DEFAULT_COUNT,
+            total: Total::default(),
+            include: Vec::new(),
+            revinclude: Vec::new(),
+            after: None,
+        };
+        let mut ignored = Vec::new();
+        for (name, value) in parameters {
+            if PRESENTATION.contains(&name.as_str()) {
+                continue;
+            }
+            if let Err(reason) = query.read(definitions, name, value)? {
+                ignored.push(Ignored { parameter: name.clone(), reason });
+            }
+        }
+        if query.sort.is_empty() {
+            query.sort.push(SortKey { by: SortBy::Natural, descending: true });
+        }
+        Ok((query, ignored))
+    }
+
+    /// Reads one parameter; the inner error is the reason to leave it out.
+    fn read(&mut self, definitions: &Definitions, name: &str, value: &str) -> Result<std::result::Result<(), String>> {
+        let bad = |message: &str| Error::Search { parameter: name.to_owned(), message: message.to_owned() };
+        match name {
+            "_count" => {
+                let count: i64 = value.parse().map_err(|_| bad("'_count' takes a whole number"))?;
+                if count < 0 {
+                    return Err(bad("'_count' cannot be negative"));
+                }
+                self.count = count.min(MOST_ENTRIES);
+            }
+            "_total" => {
+                self.total = match value {
+                    "none" => Total::None,
+                    "estimate" | "accurate" => Total::Accurate,
+                    _ => return Err(bad("'_total' takes none, estimate or accurate")),
+                }
+            }
+            "_sort" => {
+                for one in value.split(',').filter(|one| !one.is_empty()) {
+                    match sort_key(definitions, &self.resource_type, one) {
+                        Ok(key) => self.sort.push(key),
+                        Err(reason) => return Ok(Err(reason)),
+                    }
+                }
+            }
+            name if name == "_include" || name.starts_with("_include:") => {
+                match read_include(definitions, name, value) {
+                    Ok(include) => self.include.push(include),
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
+            name if name == "_revinclude" || name.starts_with("_revinclude:") => {
+                match read_include(definitions, name, value) {
+                    Ok(include) => self.revinclude.push(include),
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
+            name => match ParameterName::parse(name) {
+                Err(error) => return Ok(Err(error.to_string())),
+                Ok(parsed) => match self.known(definitions, &parsed) {
+                    Err(reason) => return Ok(Err(reason)),
+                    // An empty value says nothing (R4 search.html: treated as absent).
+                    Ok(()) if value.is_empty() => {}
+                    Ok(()) => self.filters.push((parsed, value.to_owned())),
+                },
+            },
+        }
+        Ok(Ok(()))
+    }
+
+    fn known(&self, definitions: &Definitions, name: &ParameterName) -> std::result::Result<(), String> {
+        let has = |kind: &str, code: &str| {
+            matches!(code, "_id" | "_lastUpdated") || definitions.search().get(kind, code).is_some()
+        };
+        let unknown = |kind: &str, code: &str| Err(format!("{kind} has no search parameter '{code}'"));
+        match name {
+            ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. } if !has(&self.resource_type, code) => {
+                unknown(&self.resource_type, code)
+            }
+            ParameterName::Has { resource_type, .. } if !definitions.is_resource_type(resource_type) => {
+                Err(format!("{resource_type} is not a resource type of R4"))
+            }
+            ParameterName::Has { resource_type, reference, .. } if !has(resource_type, reference) => {
+                unknown(resource_type, reference)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns the parameters into conditions under this view.
+    ///
+    /// # Errors
+    /// [`Error::Search`] for a value or modifier that a parameter cannot take.
+    pub(crate) fn compile(&self, view: &View<'_>) -> Result<Compiled> {
+        let mut clauses: Vec<Clause> = Vec::with_capacity(self.filters.len());
+        let (mut patient, mut codes) = (only_compartment(view, &self.resource_type), Vec::new());
+        for (name, value) in &self.filters {
+            clauses.push(compile::clause(view, &self.resource_type, name, value)?);
+            if let ParameterName::Plain { code, modifier } = name {
+                let modifier = modifier.as_ref();
+                if in_compartment(view, &self.resource_type, code) {
+                    patient = compile::one_patient(view, code, modifier, value).or(patient);
+                }
+                codes.extend(compile::codes(code, modifier, value).map(|codes| (code.clone(), codes)));
+            }
+        }
+        // Codes tell more than categories.
+        codes.sort_by_key(|(code, _)| code != "code");
+        Ok(Compiled::new(&self.resource_type, clauses, self.sort.clone(), patient, &codes))
+    }
+}
+
+/// The patient whose compartment is all that the caller's scopes reach of the type.
+fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
+    match view.access.grants(resource_type) {
+        [filter] => filter.compartment,
+        _ => None,
+    }
+}
+
+/// Whether pointing at a patient by this parameter places a resource in the patient's compartment, so
+/// that all matches are found there.
+fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
+    let listed = view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
+    listed.is_empty() || listed.iter().any(|known| known == code)
+}
+
+fn sort_key(definitions: &Definitions, resource_type: &str, text: &str) -> std::result::Result<SortKey, String> {
+    let (code, descending) = match text.strip_prefix('-') {
+        Some(code) => (code, true),
+        None => (text, false),
+    };
+    let by = match code {
+        "_id" => SortBy::Id,
+        "_lastUpdated" => SortBy::Updated,
+        code => {
+            let parameter: &SearchParameter = definitions
+                .search()
+                .get(resource_type, code)
+                .ok_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))?;
+            match parameter.kind {
+                _ if natural_date_parameters(resource_type).first() == Some(&code) => SortBy::Natural,
+                kind if is_ranged(kind) => SortBy::Range(parameter_key(resource_type, code)),
+                ParameterType::String => SortBy::Text(parameter_key(resource_type, code)),
+                _ => return Err(format!("sorting by '{code}' is not supported here yet")),
+            }
+        }
+    };
+    Ok(SortKey { by, descending })
+}
+
+fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::result::Result<Include, String> {
+    let iterate = match name.split_once(':').map(|(_, modifier)| Modifier::parse(modifier)) {
+        None => false,
+        Some(Ok(Modifier::Iterate)) => true,
+        Some(_) => return Err(format!("'{name}' is not known")),
+    };
+    let mut parts = value.split(':');
+    let (source, parameter, target) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
+    if !definitions.is_resource_type(source) {
+        return Err(format!("'{source}' is not a resource type of R4"));
+    }
+    let known = parameter == "*"
+        || definitions.search().get(source, parameter).is_some_and(|found| found.kind == ParameterType::Reference);
+    if !known {
+        return Err(format!("{source} has no reference parameter '{parameter}'"));
+    }
+    if let Some(target) = target.filter(|target| !definitions.is_resource_type(target)) {
+        return Err(format!("'{target}' is not a resource type of R4"));
+    }
+    Ok(Include { source: source.to_owned(), parameter: parameter.to_owned(), target: target.map(str::to_owned), iterate })
+}

@@ -1,0 +1,117 @@
+//! `_sort`: what the rows of a page are ordered by, and where the next page goes on (R4 search.html#sort).
+
+use salus_fhir::Key;
+use serde::{Deserialize, Serialize};
+
+use crate::sql::Sql;
+
+/// One sort key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    /// What to sort by.
+    pub(crate) by: SortBy,
+    /// Whether the greatest comes first.
+    pub(crate) descending: bool,
+}
+
+/// What to sort by.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SortBy {
+    /// The natural date, which index entries are kept in.
+    Natural,
+    /// `_id`
+    Id,
+    /// `_lastUpdated`
+    Updated,
+    /// A date, number or quantity parameter: its lowest value ascending, its highest descending.
+    Range(Key),
+    /// A string parameter, likewise.
+    Text(Key),
+}
+
+/// The sort values of the last row of a page, and its key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub(crate) values: Vec<CursorValue>,
+    pub(crate) rid: String,
+}
+
+/// One sort value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum CursorValue {
+    Long(i64),
+    Text(String),
+}
+
+impl SortKey {
+    /// Whether the values are text rather than integers.
+    pub fn is_text(&self) -> bool {
+        matches!(self.by, SortBy::Id | SortBy::Text(_))
+    }
+
+    /// Appends the sort value of `row`, never null: what has no value comes last either way.
+    pub fn write(&self, row: &str, sql: &mut Sql) {
+        let (best, column) = if self.descending { ("max", "high") } else { ("min", "low") };
+        match &self.by {
+            SortBy::Natural => _ = sql.push(row).push(".sort"),
+            SortBy::Id => _ = sql.push(row).push(".id"),
+            SortBy::Updated => _ = sql.push(row).push(".updated"),
+            SortBy::Range(key) => {
+                sql.push("coalesce((SELECT ").push(best).push("(x.").push(column).push(") FROM search_index x WHERE ");
+                super::condition::same_row("x", row, *key, sql);
+                let last = if self.descending { i64::MIN } else { i64::MAX };
+                sql.push(" AND x.high IS NOT NULL), ").bind(last).push(")");
+            }
+            SortBy::Text(key) => {
+                sql.push("coalesce((SELECT ").push(best).push("(x.value) FROM search_string x WHERE x.tenant = ").push(row);
+                sql.push(".tenant AND x.rid = ").push(row).push(".rid AND x.key = ").bind(*key);
+                let last = if self.descending { "" } else { "\u{10FFFF}" };
+                sql.push("), ").bind(last).push(")");
+            }
+        }
+    }
+}
+
+/// Appends the order of the sort values `v.s0`, `v.s1`, … and the row's key, which breaks ties.
+pub(crate) fn write_order(keys: &[SortKey], sql: &mut Sql) {
+    for (position, key) in keys.iter().enumerate() {
+        sql.push(&format!("v.s{position}")).push(if key.descending { " DESC, " } else { ", " });
+    }
+    sql.push("v.rid").push(if ties_descend(keys) { " DESC" } else { "" });
+}
+
+fn ties_descend(keys: &[SortKey]) -> bool {
+    keys.last().is_none_or(|key| key.descending)
+}
+
+/// Appends that a row comes after the cursor; `value(i)` names the i-th sort value, `rid` the key.
+pub(crate) fn write_after(keys: &[SortKey], cursor: &Cursor, value: &dyn Fn(usize) -> String, rid: &str, sql: &mut Sql) {
+    sql.push("(");
+    for (position, key) in keys.iter().enumerate() {
+        sql.push(&value(position)).push(if key.descending { " < " } else { " > " });
+        bind(&cursor.values[position], sql);
+        sql.push(" OR (").push(&value(position)).push(" = ");
+        bind(&cursor.values[position], sql);
+        sql.push(" AND ");
+    }
+    let last = Key(u128::from_str_radix(&cursor.rid, 16).unwrap_or_default());
+    sql.push(rid).push(if ties_descend(keys) { " < " } else { " > " }).bind(last);
+    sql.push(&")".repeat(keys.len() + 1));
+}
+
+fn bind(value: &CursorValue, sql: &mut Sql) {
+    match value {
+        CursorValue::Long(value) => _ = sql.bind(*value),
+        CursorValue::Text(value) => _ = sql.bind(value.as_str()),
+    }
+}
+
+impl Cursor {
+    /// Whether the cursor can be one of a search sorted by `keys`.
+    pub(crate) fn fits(&self, keys: &[SortKey]) -> bool {
+        self.values.len() == keys.len()
+            && u128::from_str_radix(&self.rid, 16).is_ok()
+            && self.values.iter().zip(keys).all(|(value, key)| matches!(value, CursorValue::Text(_)) == key.is_text())
+    }
+}

@@ -1,0 +1,120 @@
+//! The store itself: what every function of this crate hangs on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use deadpool_postgres::{Client, Pool};
+use salus_access::Access;
+use salus_fhir::json::Value;
+use salus_fhir::{Definitions, Key};
+
+use crate::audit::AuditLog;
+use crate::facts::Facts;
+use crate::predicate::View;
+use crate::write::{Content, Written};
+use crate::{Result, pool};
+
+/// How to open a [`Store`].
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where PostgreSQL is.
+    pub database: tokio_postgres::Config,
+    /// Most connections at a time.
+    pub connections: usize,
+    /// The key that signs the audit log's tree heads (created where there is none).
+    pub head_key: PathBuf,
+    /// The server's FHIR base URL, below which absolute references are ours.
+    pub base: String,
+    /// Which tenant's rows this store sees and writes.
+    pub tenant: i32,
+}
+
+/// FHIR resources in PostgreSQL. Cheap to clone; all clones share the connections.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    definitions: Arc<Definitions>,
+    audit: AuditLog,
+    tenant: i32,
+    base: String,
+}
+
+impl Store {
+    /// Connects, migrates the schema and starts the audit writers.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] without a database, [`crate::Error::Internal`] where a migration
+    /// fails, [`crate::Error::Audit`] where the head key cannot be read or made.
+    pub async fn open(settings: Settings, definitions: Arc<Definitions>) -> Result<Self> {
+        let pool = pool::open(settings.database.clone(), settings.connections)?;
+        pool::migrate(&pool).await?;
+        // Audit commits have connections of their own: a burst of reads must not keep them waiting.
+        let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
+        let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
+        Ok(Self(Arc::new(Inner { pool, definitions, audit, tenant: settings.tenant, base: settings.base })))
+    }
+
+    /// The definitions resources are stored and searched by.
+    pub fn definitions(&self) -> &Arc<Definitions> {
+        &self.0.definitions
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &AuditLog {
+        &self.0.audit
+    }
+
+    /// The connections, for tables that other crates own (clients, tokens).
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// Whose rows these are.
+    pub fn tenant(&self) -> i32 {
+        self.0.tenant
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] where it does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.client().await?.simple_query("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// Prepares `resource` to be stored as `resource_type/id`.
+    pub fn content(&self, resource_type: &str, id: &str, resource: &Value<'_>) -> Content {
+        let facts = Facts::of(&self.0.definitions, &self.0.base, resource_type, id, resource);
+        Content::new(resource_type, id, resource, facts, &self.0.base)
+    }
+
+    pub(crate) async fn client(&self) -> Result<Client> {
+        Ok(self.0.pool.get().await?)
+    }
+
+    pub(crate) fn view<'a>(&'a self, access: &'a Access) -> View<'a> {
+        View { access, definitions: &self.0.definitions, base: &self.0.base, now: now() }
+    }
+
+    /// Now, to the millisecond, in microseconds since 1970-01-01T00:00:00Z.
+    pub(crate) fn now(&self) -> i64 {
+        now() / 1000 * 1000
+    }
+
+    /// Called after every commit.
+    pub(crate) fn changed(&self, _written: &[Written]) {}
+
+    pub(crate) fn rid(resource_type: &str, id: &str) -> Key {
+        Key::resource(resource_type, id)
+    }
+}
+
+/// Now, in microseconds since 1970-01-01T00:00:00Z.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

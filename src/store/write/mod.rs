@@ -1,0 +1,13 @@
+//! Changes, and how they become rows.
+//!
+//! [`change`] says what is asked; [`batch`] lays the rows of many changes out as columns, so that one
+//! statement writes them all; [`commit`] locks, checks and writes a set of changes with its audit
+//! records in one transaction; [`transaction`] resolves a transaction Bundle into such a set.
+
+mod batch;
+mod change;
+mod commit;
+mod conditional;
+pub mod transaction;
+
+pub use change::{Change, Content, Method, Precondition, Written};
