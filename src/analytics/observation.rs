@@ -84,3 +84,89 @@ fn effective(observation: &Value<'_>) -> Option<i64> {
         })?;
     time::parse(written).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use salus_fhir::json::{Limits, parse};
+
+    fn read(json: &str) -> Vec<FeatureObservation> {
+        FeatureObservation::from_resource(&parse(json, &Limits::default()).unwrap())
+    }
+
+    fn heart_rate(extra: &str) -> Vec<FeatureObservation> {
+        read(&format!(
+            r#"{{"resourceType":"Observation","id":"o","code":{{"coding":[{{"system":"http://loinc.org","code":"8867-4"}}]}},{extra}}}"#
+        ))
+    }
+
+    #[test]
+    fn a_blood_pressure_panel_gives_its_components() {
+        let found = read(
+            r#"{"resourceType":"Observation","id":"bp","status":"final",
+                "code":{"coding":[{"system":"http://loinc.org","code":"85354-9"}]},
+                "effectiveDateTime":"2026-01-01T00:00:00Z",
+                "component":[
+                  {"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},
+                   "valueQuantity":{"value":120,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}},
+                  {"code":{"coding":[{"system":"http://loinc.org","code":"8462-4"}]},
+                   "dataAbsentReason":{"text":"not measured"}}]}"#,
+        );
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].reference, "Observation/bp");
+        assert_eq!(
+            found[0].codes,
+            [("http://loinc.org".to_owned(), "8480-6".to_owned())]
+        );
+        assert_eq!(
+            (found[0].value, found[0].unit.as_deref()),
+            (120.0, Some("mm[Hg]"))
+        );
+    }
+
+    #[test]
+    fn what_was_taken_back_or_has_no_time_or_value_does_not_count() {
+        let value = r#""valueQuantity":{"value":80,"unit":"bpm"}"#;
+        let when = r#""effectiveDateTime":"2026-01-01""#;
+        assert_eq!(
+            heart_rate(&format!(r#""status":"final",{when},{value}"#)).len(),
+            1
+        );
+        assert_eq!(
+            heart_rate(&format!(r#""status":"preliminary",{when},{value}"#)).len(),
+            1
+        );
+        for extra in [
+            format!(r#""status":"entered-in-error",{when},{value}"#),
+            format!(r#""status":"cancelled",{when},{value}"#),
+            format!(r#"{when},{value}"#),
+            format!(r#""status":"final",{value}"#),
+            format!(r#""status":"final","effectiveDateTime":"soon",{value}"#),
+            format!(r#""status":"final",{when}"#),
+            format!(r#""status":"final",{when},"valueString":"80""#),
+            format!(r#""status":"final",{when},{value},"dataAbsentReason":{{"text":"error"}}"#),
+        ] {
+            assert!(heart_rate(&extra).is_empty(), "{extra}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_period_is_when_the_value_was_known() {
+        let found = heart_rate(
+            r#""status":"final","valueInteger":80,"effectivePeriod":{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}"#,
+        );
+        assert_eq!(
+            found[0].effective,
+            time::parse("2026-01-01T01:00:00Z").unwrap()
+        );
+        assert_eq!(found[0].unit, None);
+    }
+
+    #[test]
+    fn a_local_unit_code_gives_way_to_what_is_printed() {
+        let found = heart_rate(
+            r#""status":"final","effectiveDateTime":"2026-01-01","valueQuantity":{"value":80,"unit":"bpm","system":"http://example.org/units","code":"X7"}"#,
+        );
+        assert_eq!(found[0].unit.as_deref(), Some("bpm"));
+    }
+}

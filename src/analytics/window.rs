@@ -166,3 +166,195 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use salus_fhir::json::{Limits, parse};
+
+    const RULE: WindowRule = WindowRule {
+        anchor: Anchor::IcuStay,
+        hours: 48,
+    };
+
+    fn at(text: &str) -> i64 {
+        time::parse(text).unwrap()
+    }
+
+    fn stay(reference: &str, start: &str, end: Option<&str>) -> Stay {
+        Stay {
+            reference: reference.into(),
+            start: at(start),
+            end: end.map(at),
+        }
+    }
+
+    #[test]
+    fn the_window_rule_of_the_contract() {
+        let stays = [
+            stay(
+                "Encounter/a",
+                "2026-01-01T00:00:00Z",
+                Some("2026-01-10T00:00:00Z"),
+            ),
+            stay("Encounter/b", "2026-02-01T00:00:00Z", None),
+        ];
+        // as-of, start, end, encounter
+        for (as_of, start, end, encounter) in [
+            (
+                "2026-01-01T00:00:00Z",
+                "2026-01-01T00:00:00Z",
+                "2026-01-01T00:00:00Z",
+                Some("Encounter/a"),
+            ),
+            (
+                "2026-01-01T12:00:00Z",
+                "2026-01-01T00:00:00Z",
+                "2026-01-01T12:00:00Z",
+                Some("Encounter/a"),
+            ),
+            (
+                "2026-01-05T00:00:00Z",
+                "2026-01-01T00:00:00Z",
+                "2026-01-03T00:00:00Z",
+                Some("Encounter/a"),
+            ),
+            (
+                "2026-01-10T00:00:00Z",
+                "2026-01-01T00:00:00Z",
+                "2026-01-03T00:00:00Z",
+                Some("Encounter/a"),
+            ),
+            (
+                "2026-01-10T00:00:01Z",
+                "2026-01-08T00:00:01Z",
+                "2026-01-10T00:00:01Z",
+                None,
+            ),
+            (
+                "2025-12-31T00:00:00Z",
+                "2025-12-29T00:00:00Z",
+                "2025-12-31T00:00:00Z",
+                None,
+            ),
+            (
+                "2027-01-01T00:00:00Z",
+                "2026-02-01T00:00:00Z",
+                "2026-02-03T00:00:00Z",
+                Some("Encounter/b"),
+            ),
+        ] {
+            let window = Window::choose(&RULE, &stays, at(as_of));
+            assert_eq!((window.start, window.end), (at(start), at(end)), "{as_of}");
+            assert_eq!(window.encounter.as_deref(), encounter, "{as_of}");
+            assert_eq!(window.outside_population, encounter.is_none(), "{as_of}");
+        }
+    }
+
+    #[test]
+    fn of_stays_that_overlap_the_one_that_began_last_counts() {
+        let stays = [
+            stay("Encounter/outer", "2026-01-01T00:00:00Z", None),
+            stay(
+                "Encounter/inner",
+                "2026-01-04T00:00:00Z",
+                Some("2026-01-06T00:00:00Z"),
+            ),
+        ];
+        let window = |as_of| Window::choose(&RULE, &stays, at(as_of)).encounter.unwrap();
+        assert_eq!(window("2026-01-05T00:00:00Z"), "Encounter/inner");
+        assert_eq!(window("2026-01-07T00:00:00Z"), "Encounter/outer");
+    }
+
+    #[test]
+    fn a_rule_without_a_stay_looks_back() {
+        let rule = WindowRule {
+            anchor: Anchor::AsOf,
+            hours: 6,
+        };
+        let window = Window::choose(&rule, &[], at("2026-01-01T06:00:00Z"));
+        assert_eq!(window.start, at("2026-01-01T00:00:00Z"));
+        assert!(!window.outside_population);
+    }
+
+    fn stays(json: &str) -> Vec<Stay> {
+        let encounter = parse(json, &Limits::default()).unwrap();
+        Stay::from_encounter(&encounter, &HashSet::from(["Location/icu".to_owned()]))
+    }
+
+    #[test]
+    fn icu_stays_are_known_by_class_type_or_location() {
+        let period = r#""period":{"start":"2026-01-01T00:00:00Z"}"#;
+        for (what, holds) in [
+            (
+                r#""class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"ACUTE"}"#,
+                true,
+            ),
+            (
+                r#""class":{"system":"http://example.org","code":"ACUTE"}"#,
+                false,
+            ),
+            (r#""class":{"code":"IMP"}"#, false),
+            (
+                r#""type":[{"coding":[{"system":"http://snomed.info/sct","code":"305351004"}]}]"#,
+                true,
+            ),
+            (
+                r#""type":[{"coding":[{"system":"http://loinc.org","code":"305351004"}]}]"#,
+                false,
+            ),
+            (
+                r#""location":[{"location":{"reference":"Location/icu"}}]"#,
+                true,
+            ),
+            (
+                r#""location":[{"location":{"reference":"Location/ward"}}]"#,
+                false,
+            ),
+        ] {
+            let json = format!(
+                r#"{{"resourceType":"Encounter","id":"e","status":"in-progress",{what},{period}}}"#
+            );
+            assert_eq!(!stays(&json).is_empty(), holds, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_location_has_its_own_period() {
+        let found = stays(
+            r#"{"resourceType":"Encounter","id":"e","status":"finished",
+                "period":{"start":"2026-01-01","end":"2026-01-20"},
+                "location":[{"location":{"reference":"Location/ward"}},
+                            {"location":{"reference":"Location/icu"},"period":{"start":"2026-01-02","end":"2026-01-03"}}]}"#,
+        );
+        // A day's end is its last microsecond.
+        assert_eq!(
+            found,
+            [Stay {
+                reference: "Encounter/e".into(),
+                start: at("2026-01-02"),
+                end: Some(at("2026-01-04") - 1),
+            }]
+        );
+    }
+
+    #[test]
+    fn what_did_not_take_place_is_no_stay() {
+        for status in ["planned", "cancelled", "entered-in-error"] {
+            let json = format!(
+                r#"{{"resourceType":"Encounter","id":"e","status":"{status}","class":{{"code":"ACUTE"}},"period":{{"start":"2026-01-01"}}}}"#
+            );
+            assert!(stays(&json).is_empty(), "{status}");
+        }
+        for period in [
+            r#"{}"#,
+            r#"{"end":"2026-01-01"}"#,
+            r#"{"start":"2026-01-02","end":"2026-01-01"}"#,
+        ] {
+            let json = format!(
+                r#"{{"resourceType":"Encounter","id":"e","status":"finished","class":{{"code":"ACUTE"}},"period":{period}}}"#
+            );
+            assert!(stays(&json).is_empty(), "{period}");
+        }
+    }
+}
