@@ -10,12 +10,16 @@ fn main() {
     println!("cargo:rerun-if-changed=../../Cargo.lock");
     let mut hasher = DefaultHasher::new();
     hash_sources(Path::new("."), &mut hasher);
-    std::fs::read("../../Cargo.lock").unwrap_or_default().hash(&mut hasher);
+    std::fs::read("../../Cargo.lock")
+        .unwrap_or_default()
+        .hash(&mut hasher);
     println!("cargo:rustc-env=SALUS_FHIR_BUILD={:016x}", hasher.finish());
 }
 
 fn hash_sources(directory: &Path, hasher: &mut DefaultHasher) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {

@@ -13,8 +13,15 @@ use crate::packages::Package;
 /// A hash of this crate's source, made by `build.rs`.
 const BUILD: &str = env!("SALUS_FHIR_BUILD");
 
+/// What the name of a cache file starts and ends with.
+const PREFIX: &str = "definitions-";
+const SUFFIX: &str = ".bin";
+
 /// Bytes of the checksum.
 const CHECKSUM: usize = blake3::OUT_LEN;
+
+/// Files of other builds and packages that are left beside a new one.
+const KEPT: usize = 8;
 
 /// The file that holds what `packages` compile to.
 pub(super) fn path(cache_dir: &Path, packages: &[Package]) -> PathBuf {
@@ -24,7 +31,7 @@ pub(super) fn path(cache_dir: &Path, packages: &[Package]) -> PathBuf {
         hasher.update(blake3::hash(package.bytes()).as_bytes());
     }
     let hash = hasher.finalize().to_hex();
-    cache_dir.join(format!("definitions-{}.bin", &hash.as_str()[..32]))
+    cache_dir.join(format!("{PREFIX}{}{SUFFIX}", &hash.as_str()[..32]))
 }
 
 /// Reads the file at `path`; None if there is none or it is damaged.
@@ -56,5 +63,33 @@ pub(super) fn store(path: &Path, definitions: &Definitions) -> std::io::Result<(
         // What is left of it is of no use; that it cannot be removed either changes nothing.
         let _ = std::fs::remove_file(&unfinished);
     }
+    if let Some(directory) = path.parent() {
+        prune(directory, path);
+    }
     written
+}
+
+/// Removes the oldest cache files beside `newest`, which builds that have since been replaced left.
+fn prune(directory: &Path, newest: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    let is_cache = |path: &Path| {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        path != newest && name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+    };
+    let mut others: Vec<_> = entries
+        .flatten()
+        .filter(|entry| is_cache(&entry.path()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    others.sort();
+    let surplus = others.len().saturating_sub(KEPT);
+    for (_, path) in &others[..surplus] {
+        // Another process may have been faster; a file that stays costs only its space.
+        let _ = std::fs::remove_file(path);
+    }
 }

@@ -41,12 +41,18 @@ impl Collected {
             // Sending fails only where the parser has given up, and then says why itself.
             let reading = package.members(is_wanted, |member| sender.send(member).is_ok());
             drop(sender);
-            let parsed = parsing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let parsed = parsing
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             reading.and(parsed)
         })
     }
 
-    fn take_all(&mut self, package: &Package, members: Receiver<Member>) -> Result<(), PackageError> {
+    fn take_all(
+        &mut self,
+        package: &Package,
+        members: Receiver<Member>,
+    ) -> Result<(), PackageError> {
         for member in members {
             let value = package.parse(&member)?;
             if member.name == MANIFEST {
@@ -66,7 +72,8 @@ impl Collected {
             }
             Some("SearchParameter") => {
                 let parameter = RawSearchParameter::from_json(resource);
-                self.search_parameters.extend(parameter.map(|p| (p.url.clone(), p)));
+                self.search_parameters
+                    .extend(parameter.map(|p| (p.url.clone(), p)));
             }
             Some("CompartmentDefinition") => {
                 self.compartments.extend(Compartment::from_json(resource));
@@ -89,7 +96,10 @@ impl Collected {
             .filter(|binding| binding.strength == BindingStrength::Required)
             .map(|binding| binding.value_set.as_str())
             .collect();
-        let code_sets = required.iter().filter_map(|url| self.terminology.expand(url)).collect();
+        let code_sets = required
+            .iter()
+            .filter_map(|url| self.terminology.expand(url))
+            .collect();
         Ok(Definitions {
             types: Types::new(types, code_sets),
             raw_search_parameters: self.search_parameters.into_values().collect(),
@@ -107,8 +117,15 @@ fn verify_if_pinned(package: &Package, manifest: &Value<'_>) -> Result<(), Packa
 }
 
 fn is_wanted(member_name: &str) -> bool {
-    member_name == MANIFEST || matches!(
-        resource_type(member_name),
-        Some("StructureDefinition" | "SearchParameter" | "CompartmentDefinition" | "ValueSet" | "CodeSystem")
-    )
+    member_name == MANIFEST
+        || matches!(
+            resource_type(member_name),
+            Some(
+                "StructureDefinition"
+                    | "SearchParameter"
+                    | "CompartmentDefinition"
+                    | "ValueSet"
+                    | "CodeSystem"
+            )
+        )
 }

@@ -45,7 +45,9 @@ pub enum DefinitionsError {
     #[error(transparent)]
     Package(#[from] PackageError),
     /// None of the packages defines the types of FHIR.
-    #[error("none of the FHIR packages holds the core definitions: hl7.fhir.r4.examples 4.0.1 must be among them")]
+    #[error(
+        "none of the FHIR packages holds the core definitions: hl7.fhir.r4.examples 4.0.1 must be among them"
+    )]
     NoTypes,
 }
 
@@ -62,8 +64,10 @@ impl Definitions {
         cache_dir: &Path,
         packages: &[PathBuf],
     ) -> Result<Arc<Self>, DefinitionsError> {
-        let packages: Vec<Package> =
-            packages.iter().map(|path| Package::open(path)).collect::<Result<_, _>>()?;
+        let packages: Vec<Package> = packages
+            .iter()
+            .map(|path| Package::open(path))
+            .collect::<Result<_, _>>()?;
         let cached = cache::path(cache_dir, &packages);
         if let Some(definitions) = cache::load(&cached) {
             return Ok(Arc::new(definitions));

@@ -36,12 +36,22 @@ pub(super) fn types(resource: &Value<'_>) -> Vec<TypeDefinition> {
         .iter()
         .filter_map(Element::new)
         .collect();
-    let base = resource.get_str("baseDefinition").and_then(|url| url.strip_prefix(CORE));
+    let base = resource
+        .get_str("baseDefinition")
+        .and_then(|url| url.strip_prefix(CORE));
     let abstract_ = resource.get("abstract").and_then(Value::as_bool) == Some(true);
     let own = children(name, kind, &elements);
-    let mut types =
-        vec![TypeDefinition::new(name.to_owned(), kind, base.map(str::to_owned), abstract_, own)];
-    for backbone in elements.iter().filter(|element| is_backbone(element.path, &elements)) {
+    let mut types = vec![TypeDefinition::new(
+        name.to_owned(),
+        kind,
+        base.map(str::to_owned),
+        abstract_,
+        own,
+    )];
+    for backbone in elements
+        .iter()
+        .filter(|element| is_backbone(element.path, &elements))
+    {
         types.push(TypeDefinition::new(
             backbone.path.to_owned(),
             TypeKind::Backbone,
@@ -61,11 +71,17 @@ struct Element<'v> {
 
 impl<'v> Element<'v> {
     fn new(json: &'v Value<'v>) -> Option<Self> {
-        Some(Self { path: json.get_str("path")?, json })
+        Some(Self {
+            path: json.get_str("path")?,
+            json,
+        })
     }
 
     fn type_codes(&self) -> impl Iterator<Item = &'v str> {
-        self.json.items("type").iter().filter_map(|ty| ty.get_str("code"))
+        self.json
+            .items("type")
+            .iter()
+            .filter_map(|ty| ty.get_str("code"))
     }
 
     /// Whether this stands directly under `parent`.
@@ -107,13 +123,22 @@ fn definition(element: &Element<'_>, kind: TypeKind, all: &[Element<'_>]) -> Ele
         // The R4 snapshots say `string` here; resource.html and the element's own page say `id`.
         vec![TypeRef::new("id", Vec::new())]
     } else {
-        element.json.items("type").iter().filter_map(type_ref).collect()
+        element
+            .json
+            .items("type")
+            .iter()
+            .filter_map(type_ref)
+            .collect()
     };
     let max = element.json.get_str("max").and_then(|max| max.parse().ok());
     ElementDefinition {
         name: name.to_owned(),
         choice: last.ends_with("[x]"),
-        min: element.json.get("min").and_then(Value::as_i64).map_or(0, |min| min.max(0) as u32),
+        min: element
+            .json
+            .get("min")
+            .and_then(Value::as_i64)
+            .map_or(0, |min| min.max(0) as u32),
         max,
         types,
         content_reference,
@@ -138,9 +163,13 @@ fn type_ref(ty: &Value<'_>) -> Option<TypeRef> {
 }
 
 fn fhir_type<'v>(ty: &'v Value<'_>) -> Option<&'v str> {
-    let extension =
-        ty.items("extension").iter().find(|extension| extension.get_str("url") == Some(FHIR_TYPE))?;
-    extension.get_str("valueUrl").or_else(|| extension.get_str("valueUri"))
+    let extension = ty
+        .items("extension")
+        .iter()
+        .find(|extension| extension.get_str("url") == Some(FHIR_TYPE))?;
+    extension
+        .get_str("valueUrl")
+        .or_else(|| extension.get_str("valueUri"))
 }
 
 fn binding(binding: &Value<'_>) -> Option<Binding> {
@@ -151,5 +180,9 @@ fn binding(binding: &Value<'_>) -> Option<Binding> {
         _ => BindingStrength::Example,
     };
     let value_set = without_version(binding.get_str("valueSet")?).to_owned();
-    Some(Binding { strength, value_set, codes: None })
+    Some(Binding {
+        strength,
+        value_set,
+        codes: None,
+    })
 }

@@ -20,11 +20,15 @@ impl Run<'_> {
         type_ref: &TypeRef,
         value: &Value<'_>,
     ) {
-        let Some(binding) = &element.binding else { return };
+        let Some(binding) = &element.binding else {
+            return;
+        };
         if binding.strength != BindingStrength::Required {
             return;
         }
-        let Some(codes) = self.types.codes(binding) else { return };
+        let Some(codes) = self.types.codes(binding) else {
+            return;
+        };
         let valid = match (type_ref.code.as_str(), value) {
             ("code", Value::String(code)) => codes.contains(code),
             ("Coding", coding) => is_member(coding, codes),
