@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::json::Value;
+use crate::search::ParameterTable;
 use crate::packages::{MANIFEST, Manifest, Member, Package, PackageError, R4_CORE, resource_type};
 
 use super::types::{BindingStrength, TypeDefinition, Types};
@@ -100,9 +101,12 @@ impl Collected {
             .iter()
             .filter_map(|url| self.terminology.expand(url))
             .collect();
+        let types = Types::new(types, code_sets);
+        let raw_search_parameters: Vec<_> = self.search_parameters.into_values().collect();
         Ok(Definitions {
-            types: Types::new(types, code_sets),
-            raw_search_parameters: self.search_parameters.into_values().collect(),
+            search: ParameterTable::compile(&types, &raw_search_parameters)?,
+            types,
+            raw_search_parameters,
             compartments: self.compartments,
         })
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::packages::{Package, PackageError};
+use crate::search::{ParameterTable, SearchError};
 
 pub use compartments::Compartment;
 pub use search_parameters::RawSearchParameter;
@@ -35,6 +36,7 @@ pub use value_sets::CodeSet;
 pub struct Definitions {
     types: Types,
     raw_search_parameters: Vec<RawSearchParameter>,
+    search: ParameterTable,
     compartments: BTreeMap<String, Compartment>,
 }
 
@@ -44,6 +46,9 @@ pub enum DefinitionsError {
     /// A package could not be read.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// A search parameter has an expression that this build cannot compile.
+    #[error(transparent)]
+    SearchParameter(#[from] SearchError),
     /// None of the packages defines the types of FHIR.
     #[error(
         "none of the FHIR packages holds the core definitions: hl7.fhir.r4.examples 4.0.1 must be among them"
@@ -126,6 +131,11 @@ impl Definitions {
     /// The compartment of `owner` (`Patient`, `Encounter`, `Practitioner`, …).
     pub fn compartment(&self, owner: &str) -> Option<&Compartment> {
         self.compartments.get(owner)
+    }
+
+    /// The search parameters, compiled.
+    pub fn search(&self) -> &ParameterTable {
+        &self.search
     }
 
     /// The search parameters as the packages define them.
