@@ -11,7 +11,7 @@ setup: ## install what is missing, fetch the FHIR definitions
 
 run: setup ## build a release and serve with demo data on http://127.0.0.1:8080
 	cargo build --release --locked
-	@exec target/release/salus serve --demo
+	@exec $${CARGO_TARGET_DIR:-target}/release/salus serve --demo
 
 test: setup ## run every test
 	cargo test --workspace --locked
