@@ -17,7 +17,7 @@ use crate::introspection::IntrospectionResponse;
 use crate::throttle::Throttle;
 use crate::tokens::{self, AccessTokenClaims, TokenCache};
 use crate::{
-    AuthConfig, BearerError, Client, ClientAssertion, Clients, Error, IntrospectionRequest, KeyInfo, OAuthError,
+    AuthConfig, BearerError, Client, ClientAssertion, Clients, IntrospectionRequest, KeyInfo, OAuthError,
     OAuthErrorCode, Result, RevocationRequest, ServerKeys, SmartConfiguration, TokenRequest, TokenResponse, assertion,
     replay, revocation,
 };
@@ -181,6 +181,7 @@ impl AuthServer {
         let freshness = self.tokens.begin(now);
         let (claims, actors) = self.check(token, now / 1000).await?;
         let principal = Arc::new(Principal {
+            tenant: self.config.tenant,
             client_id: claims.client_id,
             user: None,
             patient: None,

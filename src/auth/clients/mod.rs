@@ -118,7 +118,7 @@ impl Clients {
     /// # Errors
     /// [`Error::Unavailable`] without a database.
     pub async fn list(&self) -> Result<Vec<Client>> {
-        rows::all(&*self.pool.get().await?, self.tenant).await
+        rows::all(&self.pool.get().await?, self.tenant).await
     }
 
     /// The client of that id, disabled ones too.
@@ -129,7 +129,7 @@ impl Clients {
         if !is_client_id(client_id) {
             return Ok(None);
         }
-        rows::one(&*self.pool.get().await?, self.tenant, client_id).await
+        rows::one(&self.pool.get().await?, self.tenant, client_id).await
     }
 
     /// Disables a client: it gets no token any more, and the tokens it has are refused at once, on
@@ -172,7 +172,7 @@ impl Clients {
 
     /// Everything that a token's acceptance depends on beside the token, in one round trip.
     pub(crate) async fn standing(&self, client_id: &str, token_id: &str) -> Result<Standing> {
-        rows::standing(&*self.pool.get().await?, self.tenant, client_id, token_id).await
+        rows::standing(&self.pool.get().await?, self.tenant, client_id, token_id).await
     }
 }
 

@@ -124,6 +124,7 @@ mod tests {
 
     fn principal() -> Arc<Principal> {
         Arc::new(Principal {
+            tenant: 0,
             client_id: "client".to_owned(),
             user: None,
             patient: None,

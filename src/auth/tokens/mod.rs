@@ -4,7 +4,7 @@ mod cache;
 mod issue;
 mod verify;
 
-pub(crate) use cache::{Freshness, TokenCache};
+pub(crate) use cache::TokenCache;
 pub(crate) use issue::{Grant, issue};
 pub(crate) use verify::verify;
 
