@@ -20,8 +20,13 @@ fn diagnosis(code: Code, icd: Code) -> Json {
     object! { "coding": list![code.coding(), icd.coding()], "text": code.display }
 }
 
-/// Writes a long-standing problem and what is taken for it.
-pub(crate) fn problem(chart: &mut Chart, person: &Person, problem: &Problem, onset: Moment) {
+/// Writes a long-standing problem and what is taken for it; the dead take nothing any more.
+pub(crate) fn problem(
+    chart: &mut Chart,
+    person: &Person,
+    problem: &Problem,
+    (onset, alive): (Moment, bool),
+) {
     let doctor = if problem.sensitivity.is_some() {
         psychiatrist()
     } else {
@@ -45,7 +50,7 @@ pub(crate) fn problem(chart: &mut Chart, person: &Person, problem: &Problem, ons
     for drug in problem.drugs {
         let order = Order {
             drug,
-            status: "active",
+            status: if alive { "active" } else { "stopped" },
             setting: "community",
             written: onset,
             encounter: None,

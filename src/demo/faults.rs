@@ -18,8 +18,8 @@ pub(crate) enum Fault {
     /// In another unit, coded as such.
     OtherUnit(Unit),
     /// Simply wrong and not marked: a loose electrode, a probe that fell off, a fraction that was
-    /// sent as percent.
-    Wrong(f64),
+    /// sent as percent. With the decimals it has.
+    Wrong(f64, usize),
     /// Potassium from broken red cells: too high by this.
     Hemolysed(f64),
 }
@@ -29,12 +29,12 @@ pub(crate) fn draw(measure: Measure, rng: &mut Rng) -> Option<Fault> {
     let (any, own, factor) = (rng.unit(), rng.unit(), rng.between(1.5, 3.0));
     if own < 0.01 {
         let fault = match measure {
-            Measure::HeartRate => Some(Fault::Wrong(900.0)),
-            Measure::Temperature if own < 0.004 => Some(Fault::Wrong(25.4)),
+            Measure::HeartRate => Some(Fault::Wrong(900.0, 0)),
+            Measure::Temperature if own < 0.004 => Some(Fault::Wrong(25.4, 1)),
             Measure::Temperature => Some(Fault::OtherUnit(Unit::FAHRENHEIT)),
-            Measure::PulseOximetry => Some(Fault::Wrong(0.0)),
-            Measure::Fio2 => Some(Fault::Wrong(0.4)),
-            Measure::Weight => Some(Fault::Wrong(1.72)),
+            Measure::PulseOximetry => Some(Fault::Wrong(0.0, 0)),
+            Measure::Fio2 => Some(Fault::Wrong(0.4, 2)),
+            Measure::Weight => Some(Fault::Wrong(1.72, 2)),
             _ => None,
         };
         if fault.is_some() {

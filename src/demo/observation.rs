@@ -122,7 +122,13 @@ pub(crate) fn record(
         }
         Some(Fault::Corrected) => draft.status = "corrected",
         Some(Fault::OtherUnit(unit)) => draft.unit = unit,
-        Some(Fault::Wrong(wrong)) => draft.value = wrong,
+        Some(Fault::Wrong(wrong, digits)) => {
+            draft.value = wrong;
+            draft.unit = Unit {
+                digits,
+                ..Unit::usual(measure)
+            };
+        }
         Some(Fault::Hemolysed(more)) => {
             draft.value += more;
             draft.note = Some("Specimen hemolyzed; result may be falsely elevated.");

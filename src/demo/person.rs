@@ -79,7 +79,7 @@ impl Person {
             height: (if female { 162.0 } else { 176.0 }) + 6.5 * rng.normal(),
             si_units: role.is_none() && number % 9 == 2,
             fahrenheit: role.is_none() && number % 4 == 1,
-            pressure_panel: number % 2 == 0,
+            pressure_panel: number.is_multiple_of(2),
         };
         person.fall_into_problems(&mut Rng::stream(seed, number, Topic::Problems), role);
         person.settle(rng);

@@ -44,7 +44,7 @@ impl Plan {
         }
         if roles::has_intensive_care(person.number) && plan.stays.is_empty() {
             let start = past(reference, rng);
-            let fatal = person.age > 50 && rng.chance(0.35);
+            let fatal = person.age > 45 && rng.chance(0.4);
             let stay = icu_stay(rng.pick(CRITICAL), start, fatal, rng);
             if fatal {
                 plan.death = stay.end;
@@ -54,7 +54,7 @@ impl Plan {
         if person.number.is_multiple_of(3) && person.number > roles::EXPIRED_CONSENT {
             plan.stays.push(ward_stay(past(reference, rng), rng));
         }
-        if plan.death.is_none() && plan.stays.is_empty() && person.age > 74 && rng.chance(0.3) {
+        if plan.death.is_none() && plan.stays.is_empty() && person.age > 72 && rng.chance(0.4) {
             plan.death = Some(reference.plus(-rng.whole(30, 500) * DAY));
         }
         plan.draw_outpatient(person, reference, rng);

@@ -177,7 +177,7 @@ fn write(seed: u64, person: &Person, plan: &Plan, reference: Moment) -> Chart {
     let mut rng = Rng::stream(seed, person.number, Topic::Notes);
     for problem in &person.problems {
         let onset = reference.plus(-rng.whole(1100, 3600) * DAY);
-        clinical::problem(&mut chart, person, problem, onset);
+        clinical::problem(&mut chart, person, problem, (onset, plan.death.is_none()));
     }
     for allergy in &person.allergies {
         let recorded = reference.plus(-rng.whole(1100, 5000) * DAY);

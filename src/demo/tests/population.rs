@@ -1,6 +1,9 @@
 //! The population as others see it: the text of its Bundles.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use jiff::civil::{Date, date};
 use salus_demo::Population;
@@ -8,6 +11,12 @@ use serde_json::Value;
 
 const SEED: u64 = 1;
 const TODAY: Date = date(2026, 3, 1);
+
+/// The demo's size, parsed once for all tests.
+fn full() -> &'static Parsed {
+    static FULL: OnceLock<Parsed> = OnceLock::new();
+    FULL.get_or_init(|| parsed(100))
+}
 
 struct Parsed {
     population: Population,
@@ -92,7 +101,7 @@ fn the_same_arguments_give_the_same_bytes() {
 
 #[test]
 fn ids_are_unique_and_well_formed_and_all_references_resolve() {
-    let all = parsed(100);
+    let all = full();
     let mut ids = BTreeSet::new();
     let mut wanted = BTreeSet::new();
     for resource in &all.resources {
@@ -141,7 +150,7 @@ fn a_patients_bundle_refers_only_to_itself_and_to_what_is_shared() {
 /// Contract, `$risk-score`: codes and units a lab would send.
 #[test]
 fn all_codes_and_units_of_the_contract_occur() {
-    let all = parsed(100);
+    let all = full();
     let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for resource in all
         .resources
@@ -174,7 +183,7 @@ fn all_codes_and_units_of_the_contract_occur() {
 
 #[test]
 fn mistakes_are_made_but_few() {
-    let all = parsed(100);
+    let all = full();
     let observations: Vec<_> = all
         .resources
         .iter()
@@ -230,7 +239,7 @@ fn the_one_in_shock_is_worse_off_than_the_one_who_recovers() {
 /// Contract, `$risk-score`: the window is the first 48 h of the ICU stay that holds `as-of`.
 #[test]
 fn about_a_quarter_have_been_in_intensive_care_and_some_still_are() {
-    let all = parsed(100);
+    let all = full();
     let icu: Vec<_> = all
         .resources
         .iter()
@@ -281,7 +290,7 @@ fn about_a_quarter_have_been_in_intensive_care_and_some_still_are() {
 
 #[test]
 fn sensitive_things_are_labelled_and_nothing_else_tells_of_them() {
-    let all = parsed(100);
+    let all = full();
     let labelled: Vec<_> = all
         .resources
         .iter()
@@ -325,7 +334,7 @@ fn sensitive_things_are_labelled_and_nothing_else_tells_of_them() {
 
 #[test]
 fn nothing_is_later_than_the_reference_date_and_nothing_measured_after_death() {
-    let all = parsed(100);
+    let all = full();
     let mut death = BTreeMap::new();
     for patient in all
         .resources
@@ -369,4 +378,25 @@ fn decimals_keep_their_digits() {
         zeroes += usize::from(decimals == "0");
     }
     assert!(zeroes > 0, "some temperature ends in .0 and is written so");
+}
+
+/// R4 structure, cardinality, formats and required codes, by the server's own validator.
+#[test]
+fn every_bundle_is_valid_r4() {
+    use salus_fhir::packages::{R4_CORE, default_cache_dir};
+    let Some(cache_dir) = default_cache_dir().filter(|dir| R4_CORE.path(dir).exists()) else {
+        eprintln!(
+            "SKIPPED: {} is not in the package cache",
+            R4_CORE.file_name()
+        );
+        return;
+    };
+    let package = R4_CORE.path(&cache_dir);
+    let r4 = salus_fhir::Definitions::load_or_compile(&cache_dir, &[package]).unwrap();
+    let limits = salus_fhir::json::Limits::default();
+    for bundle in &full().population.bundles {
+        let parsed = salus_fhir::json::parse(bundle, &limits).unwrap();
+        let issues = salus_fhir::validation::validate(&parsed, &r4);
+        assert!(issues.is_empty(), "{issues:?}");
+    }
 }
