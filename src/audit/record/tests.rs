@@ -73,6 +73,30 @@ fn a_full_record_survives_its_text() {
 }
 
 #[test]
+fn who_acted_is_taken_from_the_principal() {
+    let principal = salus_access::Principal {
+        tenant: 0,
+        client_id: "app".into(),
+        user: Some(salus_access::User {
+            id: "ada".into(),
+            fhir_user: Some("Practitioner/1".into()),
+            roles: vec!["clinician".into()],
+        }),
+        patient: None,
+        scopes: Vec::new(),
+        purpose_of_use: "TREAT".into(),
+        actors: vec!["Practitioner/1".into(), "Organization/1".into()],
+        token_id: "0f9a".into(),
+        expires_at: 0,
+    };
+    let record = AuditRecord::new(AuditKind::Read, "read").by(&principal);
+    assert_eq!(record.client_id, full().client_id);
+    assert_eq!(record.user, full().user);
+    assert_eq!(record.token_id, full().token_id);
+    assert_eq!(record.purpose_of_use, full().purpose_of_use);
+}
+
+#[test]
 fn a_security_alert_survives_its_text() {
     let alert = AuditRecord::new(AuditKind::SecurityAlert(Alert::TokenGuessing), "");
     let text = alert.to_text();

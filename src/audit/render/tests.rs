@@ -1,6 +1,7 @@
 //! Rendered events against the BALP profiles they claim, and against the contract.
 
 mod balp;
+mod base;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -510,5 +511,8 @@ proptest! {
         let event = rendered(&record);
         balp::assert_claims_hold(&event);
         balp::assert_base_holds(&event);
+        if let Some(r4) = base::r4() {
+            base::assert_valid(&render(&record, "a-1", 42, &SERVER), &r4);
+        }
     }
 }
