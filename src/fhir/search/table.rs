@@ -194,7 +194,23 @@ struct Definition<'a> {
     raw: &'a RawSearchParameter,
     text: &'a str,
     expression: Expression,
-    components: Vec<(ParameterType, Expression)>,
+    components: Vec<ParsedComponent>,
+}
+
+/// A component of a composite, parsed.
+#[derive(Clone)]
+struct ParsedComponent {
+    url: String,
+    kind: ParameterType,
+    expression: Expression,
+}
+
+/// Exchanges the definitions of a composite's components, leaving the expressions in their order.
+fn swap_definitions(components: &mut [ParsedComponent]) {
+    if let [first, second] = components {
+        std::mem::swap(&mut first.url, &mut second.url);
+        std::mem::swap(&mut first.kind, &mut second.kind);
+    }
 }
 
 impl<'a> Definition<'a> {
@@ -207,7 +223,7 @@ impl<'a> Definition<'a> {
         let components = raw.components.iter().map(|(url, text)| {
             let kind = kinds.get(url.as_str()).ok_or_else(|| refuse(text, format!("{url} is not known")))?;
             let expression = parse(text).map_err(|reason| refuse(text, reason))?;
-            Ok((*kind, expression))
+            Ok(ParsedComponent { url: url.clone(), kind: *kind, expression })
         });
         let components = components.collect::<Result<_, SearchError>>()?;
         let expression = parse(text).map_err(|reason| refuse(text, reason))?;
@@ -221,22 +237,31 @@ impl<'a> Definition<'a> {
 
     fn compile(&self, compiler: &Compiler<'_>, base: &str) -> Result<SearchParameter, SearchError> {
         let kind = self.raw.kind;
+        let mut components = self.components.clone();
         let program = match kind {
             _ if STORED.contains(&self.raw.code.as_str()) => Ok(Program::Stored),
-            ParameterType::Composite => compiler.composite(&self.expression, &self.components),
+            ParameterType::Composite => {
+                let parts = |components: &[ParsedComponent]| {
+                    components.iter().map(|one| (one.kind, one.expression.clone())).collect::<Vec<_>>()
+                };
+                compiler.composite(&self.expression, &parts(&components)).or_else(|reason| {
+                    // R4 has the two definitions of DocumentReference-relationship swapped.
+                    swap_definitions(&mut components);
+                    compiler.composite(&self.expression, &parts(&components)).map_err(|_| reason)
+                })
+            }
             _ => compiler.program(kind, &self.expression),
         };
         let program =
             program.map_err(|reason| refusal(self.raw, compiler.resource_type, self.text, reason))?;
         let targets = program.referred_types().unwrap_or_else(|| self.raw.target.clone());
-        let urls = self.raw.components.iter().map(|(url, _)| url.clone());
         Ok(SearchParameter {
             code: self.raw.code.clone(),
             url: self.raw.url.clone(),
             kind,
             base: base.to_owned(),
             targets,
-            components: urls.zip(self.components.iter().map(|(kind, _)| *kind)).collect(),
+            components: components.into_iter().map(|one| (one.url, one.kind)).collect(),
             program,
         })
     }
