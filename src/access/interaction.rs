@@ -96,7 +96,10 @@ pub const OPERATIONS: &[Operation] = {
 impl Interaction {
     /// The operation `name` (without `$`), if it is one of [`OPERATIONS`].
     pub fn operation(name: &str) -> Option<Self> {
-        OPERATIONS.iter().find(|operation| operation.name == name).map(Self::Operation)
+        OPERATIONS
+            .iter()
+            .find(|operation| operation.name == name)
+            .map(Self::Operation)
     }
 
     /// The permissions it takes, all of them, the defining one first. None for `capabilities`, which
@@ -105,7 +108,9 @@ impl Interaction {
         use Permission::{Create, Delete, Read, Search, Update};
         match self {
             Self::Read | Self::Vread | Self::HistoryInstance => &[Read],
-            Self::HistoryType | Self::HistorySystem | Self::SearchType | Self::SearchSystem => &[Search],
+            Self::HistoryType | Self::HistorySystem | Self::SearchType | Self::SearchSystem => {
+                &[Search]
+            }
             Self::Create => &[Create],
             Self::ConditionalCreate => &[Create, Search],
             Self::Update | Self::Patch => &[Update],

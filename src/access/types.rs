@@ -113,11 +113,16 @@ impl TypeTable {
     /// Reads the types, the Patient compartment and the parameters `patient` and `subject` from the
     /// loaded packages.
     pub fn new(definitions: &Definitions) -> Result<Self, Error> {
-        let compartment = definitions.compartment("Patient").ok_or(Error::NoPatientCompartment)?;
+        let compartment = definitions
+            .compartment("Patient")
+            .ok_or(Error::NoPatientCompartment)?;
         let links = |code| {
             let parameters = definitions.raw_search_parameters().iter();
-            let of_patient = parameters.filter(move |p| p.code == code && p.target.iter().any(|t| t == "Patient"));
-            of_patient.flat_map(|p| p.base.iter().map(String::as_str)).collect::<HashSet<_>>()
+            let of_patient = parameters
+                .filter(move |p| p.code == code && p.target.iter().any(|t| t == "Patient"));
+            of_patient
+                .flat_map(|p| p.base.iter().map(String::as_str))
+                .collect::<HashSet<_>>()
         };
         let (patient, subject) = (links("patient"), links("subject"));
         let mut entries: Vec<_> = definitions
@@ -134,7 +139,11 @@ impl TypeTable {
                 } else {
                     Link::None
                 };
-                TypeEntry { name: name.to_owned(), class: class(name, link), link }
+                TypeEntry {
+                    name: name.to_owned(),
+                    class: class(name, link),
+                    link,
+                }
             })
             .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -148,12 +157,16 @@ impl TypeTable {
 
     /// The number of `name` in the order of the table.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.0.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()
+        self.0
+            .binary_search_by(|entry| entry.name.as_str().cmp(name))
+            .ok()
     }
 
     /// Name, class and link of each type, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Class, Link)> {
-        self.0.iter().map(|entry| (entry.name.as_str(), entry.class, entry.link))
+        self.0
+            .iter()
+            .map(|entry| (entry.name.as_str(), entry.class, entry.link))
     }
 
     /// The class of `name`, if it is a resource type.
@@ -170,5 +183,88 @@ fn class(name: &str, link: Link) -> Class {
         _ if CONFORMANCE.contains(&name) => Class::Conformance,
         _ if NAMES_OTHER_PATIENTS.contains(&name) || link != Link::None => Class::Clinical,
         _ => Class::Other,
+    }
+}
+
+#[cfg(test)]
+impl TypeTable {
+    /// A few types of each class, for tests that need no package.
+    pub fn sample() -> Self {
+        let types = [
+            ("AuditEvent", Link::Compartment),
+            ("Binary", Link::None),
+            ("Consent", Link::Compartment),
+            ("Device", Link::Search("patient")),
+            ("Group", Link::None),
+            ("Observation", Link::Compartment),
+            ("Patient", Link::Compartment),
+            ("Practitioner", Link::None),
+            ("ValueSet", Link::None),
+        ];
+        let entry = |(name, link): (&str, Link)| TypeEntry {
+            name: name.to_owned(),
+            class: class(name, link),
+            link,
+        };
+        Self(types.map(entry).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salus_fhir::packages::{R4_CORE, default_cache_dir};
+
+    use super::*;
+
+    /// R4 core from the cache that `make test` fills.
+    fn r4() -> Option<TypeTable> {
+        let cache = default_cache_dir()?;
+        let archive = R4_CORE.path(&cache);
+        if !archive.exists() {
+            println!(
+                "skipped: {} is not there; `make test` fetches it",
+                archive.display()
+            );
+            return None;
+        }
+        let definitions = Definitions::load_or_compile(&cache, &[archive]).unwrap();
+        Some(TypeTable::new(&definitions).unwrap())
+    }
+
+    #[test]
+    fn r4_types_fall_into_classes_and_are_tied_to_patients() {
+        let Some(table) = r4() else { return };
+        let of = |wanted| {
+            table
+                .iter()
+                .find(|(name, ..)| *name == wanted)
+                .map(|(_, class, link)| (class, link))
+        };
+        for (name, class, link) in [
+            ("Observation", Class::Clinical, Link::Compartment),
+            ("Patient", Class::Clinical, Link::Compartment),
+            ("Device", Class::Clinical, Link::Search("patient")),
+            ("Task", Class::Clinical, Link::Search("patient")),
+            ("Group", Class::Clinical, Link::None),
+            ("Consent", Class::Consent, Link::Compartment),
+            ("AuditEvent", Class::Audit, Link::Compartment),
+            ("Medication", Class::Shared, Link::None),
+            ("StructureDefinition", Class::Conformance, Link::None),
+            ("Binary", Class::Other, Link::None),
+            ("Bundle", Class::Other, Link::None),
+        ] {
+            assert_eq!(of(name), Some((class, link)), "{name}");
+        }
+        assert!(
+            SHARED
+                .iter()
+                .chain(CONFORMANCE)
+                .all(|name| table.position(name).is_some())
+        );
+        assert_eq!(
+            table.len(),
+            148 - 2,
+            "all but the abstract Resource and DomainResource"
+        );
     }
 }

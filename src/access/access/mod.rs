@@ -23,6 +23,12 @@ use crate::scope::Permission;
 /// one for a caller, and [`Access::system`] for a named internal job. The store compiles it to SQL:
 /// a row may be seen when its type has a [`RowFilter`] that admits it and [`ConsentView`] does not
 /// hide it.
+///
+/// Nobody can make one up:
+///
+/// ```compile_fail,E0451
+/// let access = salus_access::Access { tenant: 0 };
+/// ```
 #[derive(Debug)]
 pub struct Access {
     tenant: i32,
@@ -60,7 +66,8 @@ impl RowFilter {
     /// Whether a row with these keys is in the compartment, if one is demanded. The search part is
     /// the store's to test.
     pub fn admits_keys(&self, keys: &[Key]) -> bool {
-        self.compartment.is_none_or(|patient| keys.contains(&patient))
+        self.compartment
+            .is_none_or(|patient| keys.contains(&patient))
     }
 }
 
@@ -153,7 +160,8 @@ impl Access {
     /// Whether `interaction` on `resource_type` is granted at all. The store also tests that the row
     /// before and after satisfies [`Self::grants_for`] the interaction's permission.
     pub fn permits_write(&self, resource_type: &str, interaction: Interaction) -> bool {
-        let granted = |permission: &Permission| !self.grants_for(*permission, resource_type).is_empty();
+        let granted =
+            |permission: &Permission| !self.grants_for(*permission, resource_type).is_empty();
         interaction.writes() && interaction.needs().iter().all(granted)
     }
 

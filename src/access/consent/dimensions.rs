@@ -48,7 +48,9 @@ fn each<T>(
     name: &str,
     mut read: impl FnMut(&Value<'_>) -> Option<Vec<T>>,
 ) -> Dimension<T> {
-    let Some(value) = provision.get(name) else { return Dimension::Any };
+    let Some(value) = provision.get(name) else {
+        return Dimension::Any;
+    };
     let mut values = Vec::new();
     match value.as_array() {
         Some(items) if !items.is_empty() => {
@@ -67,8 +69,13 @@ fn each<T>(
 /// `actor`: who asks.
 pub(super) fn actors(provision: &Value<'_>, base: &str) -> Dimension<Key> {
     each(provision, "actor", |actor| {
-        let roles = actor.get("role").map_or(&[][..], |role| role.items("coding"));
-        let made_it = |role: &Value<'_>| role.get_str("code").is_some_and(|code| AUTHOR_ROLES.contains(&code));
+        let roles = actor
+            .get("role")
+            .map_or(&[][..], |role| role.items("coding"));
+        let made_it = |role: &Value<'_>| {
+            role.get_str("code")
+                .is_some_and(|code| AUTHOR_ROLES.contains(&code))
+        };
         if roles.iter().any(made_it) {
             return None;
         }
@@ -81,7 +88,9 @@ pub(super) fn actors(provision: &Value<'_>, base: &str) -> Dimension<Key> {
 pub(super) fn purposes(provision: &Value<'_>) -> Dimension<String> {
     each(provision, "purpose", |coding| {
         let code = coding.get_str("code")?;
-        let known = coding.get_str("system").is_none_or(|system| system == ACT_REASON);
+        let known = coding
+            .get_str("system")
+            .is_none_or(|system| system == ACT_REASON);
         known.then(|| with_narrower(code).map(str::to_owned).collect())
     })
 }
@@ -90,8 +99,12 @@ pub(super) fn purposes(provision: &Value<'_>) -> Dimension<String> {
 pub(super) fn actions(provision: &Value<'_>) -> Dimension<String> {
     each(provision, "action", |concept| {
         let coding = concept.items("coding").iter().find(|coding| {
-            coding.get_str("system").is_none_or(|system| system == CONSENT_ACTION)
-                && coding.get_str("code").is_some_and(|code| ACTIONS.contains(&code))
+            coding
+                .get_str("system")
+                .is_none_or(|system| system == CONSENT_ACTION)
+                && coding
+                    .get_str("code")
+                    .is_some_and(|code| ACTIONS.contains(&code))
         })?;
         Some(vec![coding.get_str("code")?.to_owned()])
     })
@@ -110,7 +123,9 @@ pub(super) fn contents(provision: &Value<'_>) -> (Dimension<String>, Dimension<K
         return (types, codes);
     }
     let others = each(provision, "class", |coding| {
-        let system = coding.get_str("system").filter(|system| *system != RESOURCE_TYPES)?;
+        let system = coding
+            .get_str("system")
+            .filter(|system| *system != RESOURCE_TYPES)?;
         Some(vec![code_key(Some(system), coding.get_str("code")?)])
     });
     match codes {
@@ -128,7 +143,10 @@ fn codes(provision: &Value<'_>) -> Dimension<Key> {
 }
 
 fn coding_key(coding: &Value<'_>) -> Option<Key> {
-    Some(code_key(Some(coding.get_str("system")?), coding.get_str("code")?))
+    Some(code_key(
+        Some(coding.get_str("system")?),
+        coding.get_str("code")?,
+    ))
 }
 
 /// `securityLabel`: how the rows are labelled. Confidentiality codes take in the more restrictive
@@ -154,7 +172,9 @@ pub(super) fn data(provision: &Value<'_>, base: &str) -> Dimension<Key> {
 /// A Period as `[start, end)` in microseconds: from the first moment its start may mean to the last
 /// its end may mean. `None` if it is no Period that can be read.
 pub(super) fn period(provision: &Value<'_>, name: &str) -> Option<(Option<i64>, Option<i64>)> {
-    let Some(period) = provision.get(name) else { return Some((None, None)) };
+    let Some(period) = provision.get(name) else {
+        return Some((None, None));
+    };
     period.as_object()?;
     let bound = |name: &str| match period.get(name) {
         None => Some(None),

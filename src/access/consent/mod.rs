@@ -87,3 +87,8 @@ pub struct ConsentRule {
     /// Doing what: any of these `consentaction` codes (see [`DISCLOSING_ACTIONS`]).
     pub actions: Option<Vec<String>>,
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

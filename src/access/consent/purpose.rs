@@ -10,21 +10,55 @@ const NARROWER: &[(&str, &[&str])] = &[
     (
         "HOPERAT",
         &[
-            "CAREMGT", "DONAT", "FRAUD", "GOV", "HACCRED", "HCOMPL", "HDECD", "HDIRECT", "HDM", "HLEGAL",
-            "HOUTCOMS", "HPRGRP", "HQUALIMP", "HSYSADMIN", "HTEST", "LABELING", "MEMADMIN", "METAMGT", "MILCDM",
-            "PATADMIN", "PATSFTY", "PERFMSR", "RECORDMGT", "SYSDEV", "TRAIN",
+            "CAREMGT",
+            "DONAT",
+            "FRAUD",
+            "GOV",
+            "HACCRED",
+            "HCOMPL",
+            "HDECD",
+            "HDIRECT",
+            "HDM",
+            "HLEGAL",
+            "HOUTCOMS",
+            "HPRGRP",
+            "HQUALIMP",
+            "HSYSADMIN",
+            "HTEST",
+            "LABELING",
+            "MEMADMIN",
+            "METAMGT",
+            "MILCDM",
+            "PATADMIN",
+            "PATSFTY",
+            "PERFMSR",
+            "RECORDMGT",
+            "SYSDEV",
+            "TRAIN",
         ],
     ),
     ("HSYSADMIN", &["LABELING", "METAMGT"]),
     ("SYSDEV", &["HTEST"]),
     (
         "HPAYMT",
-        &["CLMATTCH", "COVAUTH", "COVERAGE", "ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG", "REMITADV"],
+        &[
+            "CLMATTCH", "COVAUTH", "COVERAGE", "ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG",
+            "REMITADV",
+        ],
     ),
     ("COVERAGE", &["ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG"]),
     (
         "HRESCH",
-        &["BIORCH", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC", "DSRCH", "POARCH", "PRECLINTRCH", "TRANSRCH"],
+        &[
+            "BIORCH",
+            "CLINTRCH",
+            "CLINTRCHNPC",
+            "CLINTRCHPC",
+            "DSRCH",
+            "POARCH",
+            "PRECLINTRCH",
+            "TRANSRCH",
+        ],
     ),
     ("CLINTRCH", &["CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH"]),
     ("PATRQT", &["FAMRQT", "PWATRNY", "SUPNWK"]),
@@ -35,6 +69,9 @@ const NARROWER: &[(&str, &[&str])] = &[
 
 /// `code` and every narrower purpose.
 pub fn with_narrower(code: &str) -> impl Iterator<Item = &str> {
-    let below = NARROWER.iter().find(|(broader, _)| *broader == code).map_or(&[][..], |(_, below)| below);
+    let below = NARROWER
+        .iter()
+        .find(|(broader, _)| *broader == code)
+        .map_or(&[][..], |(_, below)| below);
     std::iter::once(code).chain(below.iter().copied())
 }

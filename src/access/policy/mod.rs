@@ -8,6 +8,7 @@ mod cache;
 mod facts;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { base: String::new(), default_policy: DefaultPolicy::PermitNormal, cached_tokens: 4096 }
+        Self {
+            base: String::new(),
+            default_policy: DefaultPolicy::PermitNormal,
+            cached_tokens: 4096,
+        }
     }
 }
 
@@ -73,18 +78,35 @@ pub(crate) enum Reach {
     Launch,
 }
 
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Policy {
     /// Parses the policy and reads the resource types.
     ///
     /// # Errors
     /// [`Error::Policy`] and [`Error::NoPatientCompartment`], both of which stop the start.
     pub fn new(definitions: &Definitions, settings: Settings) -> Result<Self, Error> {
+        Self::with_types(TypeTable::new(definitions)?, settings)
+    }
+
+    pub(crate) fn with_types(types: TypeTable, settings: Settings) -> Result<Self, Error> {
         let program = AuthorizerBuilder::new()
             .code(SOURCE)
             .map_err(|error| Error::Policy(error.to_string()))?
             .set_limits(limits());
         let cache = cache::TokenCache::new(settings.cached_tokens);
-        Ok(Self { program, types: Arc::new(TypeTable::new(definitions)?), settings, cache })
+        Ok(Self {
+            program,
+            types: Arc::new(types),
+            settings,
+            cache,
+        })
     }
 
     /// Forgets what was decided for the token with this `jti`, as on revocation. Refusing a revoked
@@ -124,21 +146,32 @@ impl Policy {
 /// the facts are bounded by the token's size, while a busy machine may well take a thread away for
 /// more than a millisecond. Running out refuses the request.
 fn limits() -> AuthorizerLimits {
-    AuthorizerLimits { max_facts: 20_000, max_iterations: 100, max_time: Duration::from_secs(1) }
+    AuthorizerLimits {
+        max_facts: 20_000,
+        max_iterations: 100,
+        max_time: Duration::from_secs(1),
+    }
 }
 
 fn failure(error: Token) -> Refusal {
-    Refusal::Policy { reason: error.to_string() }
+    Refusal::Policy {
+        reason: error.to_string(),
+    }
 }
 
 fn grants(authorizer: &mut Authorizer) -> Result<BTreeSet<Grant>, Refusal> {
-    let facts: Vec<(String, String, String, String)> =
-        authorizer.query("data($c, $k, $p, $r) <- grant($c, $k, $p, $r)").map_err(failure)?;
+    let facts: Vec<(String, String, String, String)> = authorizer
+        .query("data($c, $k, $p, $r) <- grant($c, $k, $p, $r)")
+        .map_err(failure)?;
     facts.into_iter().map(grant).collect()
 }
 
-fn grant((context, class, letter, reach): (String, String, String, String)) -> Result<Grant, Refusal> {
-    let unknown = || Refusal::Policy { reason: "the policy derived a grant with an unknown word".to_owned() };
+fn grant(
+    (context, class, letter, reach): (String, String, String, String),
+) -> Result<Grant, Refusal> {
+    let unknown = || Refusal::Policy {
+        reason: "the policy derived a grant with an unknown word".to_owned(),
+    };
     let context = match context.as_str() {
         "patient" => Context::Patient,
         "user" => Context::User,
@@ -151,15 +184,28 @@ fn grant((context, class, letter, reach): (String, String, String, String)) -> R
         "launch" => Reach::Launch,
         _ => return Err(unknown()),
     };
-    let permission = Permission::ALL.into_iter().find(|p| p.letter() == letter).ok_or_else(unknown)?;
-    Ok(Grant { context, class, permission, reach })
+    let permission = Permission::ALL
+        .into_iter()
+        .find(|p| p.letter() == letter)
+        .ok_or_else(unknown)?;
+    Ok(Grant {
+        context,
+        class,
+        permission,
+        reach,
+    })
 }
 
 /// Says why the policy refused. Whatever cannot be told apart is refused all the same.
 fn explain(logic: &Logic, authorizer: &mut Authorizer, question: &Question) -> Refusal {
     match logic {
-        Logic::Unauthorized { policy: MatchedPolicy::Deny(_), .. } => return Refusal::AppendOnly,
-        Logic::Unauthorized { checks, .. } | Logic::NoMatchingPolicy { checks } if !checks.is_empty() => {
+        Logic::Unauthorized {
+            policy: MatchedPolicy::Deny(_),
+            ..
+        } => return Refusal::AppendOnly,
+        Logic::Unauthorized { checks, .. } | Logic::NoMatchingPolicy { checks }
+            if !checks.is_empty() =>
+        {
             return Refusal::BreakGlass;
         }
         _ => {}
@@ -172,4 +218,4 @@ fn explain(logic: &Logic, authorizer: &mut Authorizer, question: &Question) -> R
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

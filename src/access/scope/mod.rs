@@ -88,7 +88,13 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resource { context, resource_type, permissions, filters, v1 } => {
+            Self::Resource {
+                context,
+                resource_type,
+                permissions,
+                filters,
+                v1,
+            } => {
                 write!(f, "{}/{resource_type}.", context.as_str())?;
                 match permissions.v1_name().filter(|_| *v1) {
                     Some(name) => f.write_str(name)?,
