@@ -43,7 +43,8 @@ async fn the_scope_is_cut_to_what_the_client_may_have() {
     let backend = crate::harness::Backend { id: "narrow".to_owned(), pair };
     let granted = |scope: &'static str| {
         let request = backend.request(&harness, scope);
-        async { harness.token(&request.clone()).await.map(|response| response.scope) }
+        let harness = &harness;
+        async move { harness.token(&request).await.map(|response| response.scope) }
     };
     assert_eq!(granted("system/Patient.cruds").await.unwrap(), "system/Patient.rs");
     assert_eq!(granted("system/*.read").await.unwrap(), "system/Patient.read system/Observation.read");
