@@ -45,10 +45,20 @@ struct Notice {
 }
 
 /// Announces `change` when the transaction of `connection` commits.
-pub(crate) async fn announce(connection: &impl GenericClient, tenant: i32, change: &Change) -> Result<()> {
-    let notice = Notice { tenant, change: change.clone() };
-    let payload = serde_json::to_string(&notice).map_err(|error| Error::Internal(error.to_string()))?;
-    connection.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &payload]).await?;
+pub(crate) async fn announce(
+    connection: &impl GenericClient,
+    tenant: i32,
+    change: &Change,
+) -> Result<()> {
+    let notice = Notice {
+        tenant,
+        change: change.clone(),
+    };
+    let payload =
+        serde_json::to_string(&notice).map_err(|error| Error::Internal(error.to_string()))?;
+    connection
+        .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &payload])
+        .await?;
     Ok(())
 }
 
@@ -63,7 +73,12 @@ pub(crate) trait Listener: Sync {
 }
 
 /// Listens until the connection breaks, and says why it did.
-pub(crate) async fn listen<T>(listener: &impl Listener, tenant: i32, config: &Config, tls: T) -> Error
+pub(crate) async fn listen<T>(
+    listener: &impl Listener,
+    tenant: i32,
+    config: &Config,
+    tls: T,
+) -> Error
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send,
@@ -74,12 +89,20 @@ where
         Err(error) => return error.into(),
     };
     let messages = stream::poll_fn(move |context| connection.poll_message(context));
-    let outcome = tokio::select! {
+    let _stopped = StoppedOnDrop(listener);
+    tokio::select! {
         error = pump(listener, tenant, messages) => error,
         error = beat(listener, &client) => error,
-    };
-    listener.stopped();
-    outcome
+    }
+}
+
+/// Says that nothing is heard any more, also where the listening task is dropped in the middle.
+struct StoppedOnDrop<'a, L: Listener>(&'a L);
+
+impl<L: Listener> Drop for StoppedOnDrop<'_, L> {
+    fn drop(&mut self) {
+        self.0.stopped();
+    }
 }
 
 async fn pump<S>(listener: &impl Listener, tenant: i32, messages: S) -> Error
@@ -117,7 +140,9 @@ async fn beat(listener: &impl Listener, client: &tokio_postgres::Client) -> Erro
         match timeout(HEARTBEAT_TIMEOUT, client.batch_execute("SELECT 1")).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.into(),
-            Err(_) => return Error::Unavailable("the listening connection does not answer".to_owned()),
+            Err(_) => {
+                return Error::Unavailable("the listening connection does not answer".to_owned());
+            }
         }
     }
 }
@@ -128,10 +153,28 @@ mod tests {
 
     #[test]
     fn a_notice_is_a_small_json_object() {
-        let change = Change::Revoked { token_id: "t".to_owned(), expires: 5 };
-        let json = serde_json::to_string(&Notice { tenant: 3, change: change.clone() }).unwrap();
-        assert_eq!(json, r#"{"tenant":3,"change":"revoked","token_id":"t","expires":5}"#);
-        assert_eq!(serde_json::from_str::<Notice>(&json).unwrap().change, change);
-        assert_eq!(serde_json::from_str::<Notice>(r#"{"tenant":3,"change":"keys"}"#).unwrap().change, Change::Keys);
+        let change = Change::Revoked {
+            token_id: "t".to_owned(),
+            expires: 5,
+        };
+        let json = serde_json::to_string(&Notice {
+            tenant: 3,
+            change: change.clone(),
+        })
+        .unwrap();
+        assert_eq!(
+            json,
+            r#"{"tenant":3,"change":"revoked","token_id":"t","expires":5}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<Notice>(&json).unwrap().change,
+            change
+        );
+        assert_eq!(
+            serde_json::from_str::<Notice>(r#"{"tenant":3,"change":"keys"}"#)
+                .unwrap()
+                .change,
+            Change::Keys
+        );
     }
 }

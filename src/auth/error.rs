@@ -37,9 +37,11 @@ impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             // The message of a database error may quote data; its code and routine do not.
-            Some(db) => {
-                Self::Unavailable(format!("SQLSTATE {} in {}", db.code().code(), db.routine().unwrap_or("?")))
-            }
+            Some(db) => Self::Unavailable(format!(
+                "SQLSTATE {} in {}",
+                db.code().code(),
+                db.routine().unwrap_or("?")
+            )),
             None => Self::Unavailable(error.to_string()),
         }
     }
@@ -136,7 +138,11 @@ impl OAuthError {
                 _ => '?',
             })
             .collect();
-        Self { code, description, retry_after: None }
+        Self {
+            code,
+            description,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn invalid_request(description: impl AsRef<str>) -> Self {
@@ -150,7 +156,10 @@ impl OAuthError {
     pub(crate) fn too_many_requests(retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),
-            ..Self::new(OAuthErrorCode::TooManyRequests, "too many failed requests of this client or address; wait and retry")
+            ..Self::new(
+                OAuthErrorCode::TooManyRequests,
+                "too many failed requests of this client or address; wait and retry",
+            )
         }
     }
 
@@ -171,7 +180,13 @@ impl OAuthError {
 
     /// Seconds for the `Retry-After` header, rounded up; set on 429.
     pub fn retry_after(&self) -> Option<u64> {
-        self.retry_after.map(|wait| wait.as_millis().div_ceil(1000) as u64)
+        self.retry_after
+            .map(|wait| wait.as_millis().div_ceil(1000) as u64)
+    }
+
+    /// The value of `WWW-Authenticate`, where the caller presented a bearer token that is not accepted.
+    pub fn www_authenticate(&self) -> Option<String> {
+        (self.code == OAuthErrorCode::InvalidToken).then(|| challenge(&self.description))
     }
 
     /// Whether this counts towards the limit on failures: what the caller did wrong, not what we did.
@@ -189,7 +204,10 @@ impl std::fmt::Display for OAuthError {
 impl std::error::Error for OAuthError {}
 
 impl serde::Serialize for OAuthError {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
         let mut body = serializer.serialize_struct("OAuthError", 2)?;
         body.serialize_field("error", self.code.as_str())?;
@@ -202,10 +220,14 @@ impl From<Error> for OAuthError {
     fn from(error: Error) -> Self {
         tracing::error!(%error, "authorization server");
         match error {
-            Error::Unavailable(_) => {
-                Self::new(OAuthErrorCode::TemporarilyUnavailable, "the server cannot reach its database; retry")
-            }
-            _ => Self::new(OAuthErrorCode::ServerError, "the server failed to answer; its log says why"),
+            Error::Unavailable(_) => Self::new(
+                OAuthErrorCode::TemporarilyUnavailable,
+                "the server cannot reach its database; retry",
+            ),
+            _ => Self::new(
+                OAuthErrorCode::ServerError,
+                "the server failed to answer; its log says why",
+            ),
         }
     }
 }
@@ -276,9 +298,13 @@ impl BearerError {
     pub fn www_authenticate(self) -> String {
         match self {
             Self::Missing => "Bearer realm=\"salus\"".to_owned(),
-            _ => format!("Bearer realm=\"salus\", error=\"invalid_token\", error_description=\"{self}\""),
+            _ => challenge(&self.to_string()),
         }
     }
+}
+
+fn challenge(description: &str) -> String {
+    format!("Bearer realm=\"salus\", error=\"invalid_token\", error_description=\"{description}\"")
 }
 
 #[cfg(test)]
@@ -297,14 +323,27 @@ mod tests {
 
     #[test]
     fn retry_after_rounds_up() {
-        assert_eq!(OAuthError::too_many_requests(Duration::from_millis(1001)).retry_after(), Some(2));
-        assert_eq!(OAuthError::too_many_requests(Duration::from_millis(1001)).status(), 429);
+        assert_eq!(
+            OAuthError::too_many_requests(Duration::from_millis(1001)).retry_after(),
+            Some(2)
+        );
+        assert_eq!(
+            OAuthError::too_many_requests(Duration::from_millis(1001)).status(),
+            429
+        );
         assert_eq!(OAuthError::invalid_client("x").retry_after(), None);
     }
 
     #[test]
     fn a_request_without_a_token_gets_a_bare_challenge() {
-        assert_eq!(BearerError::Missing.www_authenticate(), "Bearer realm=\"salus\"");
-        assert!(BearerError::Expired.www_authenticate().contains("error=\"invalid_token\""));
+        assert_eq!(
+            BearerError::Missing.www_authenticate(),
+            "Bearer realm=\"salus\""
+        );
+        assert!(
+            BearerError::Expired
+                .www_authenticate()
+                .contains("error=\"invalid_token\"")
+        );
     }
 }

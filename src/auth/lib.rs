@@ -17,7 +17,7 @@
 //! | `GET /auth/jwks` | [`AuthServer::jwks`] |
 //! | `GET /fhir/.well-known/smart-configuration` | [`AuthServer::smart_configuration`] |
 //!
-//! Answers of the first three must be sent with `Cache-Control: no-store` (RFC 6749, section 5.1).
+//! Request structs are read with their `from_form`. Answers of the first three must be sent with `Cache-Control: no-store` (RFC 6749, section 5.1).
 //!
 //! The types to know are [`AuthServer`] and [`Client`]. State that matters is in PostgreSQL
 //! (`migrations/V2__auth.sql`) and in the key directory; what is cached is dropped on other nodes by
@@ -46,7 +46,7 @@ mod throttle;
 mod tokens;
 
 pub use assertion::{CLIENT_ASSERTION_TYPE, ClientAssertion};
-pub use clients::{AuthMethod, Client, Clients, NewClient};
+pub use clients::{AuthMethod, Client, Clients, NewClient, parse_jwks};
 pub use config::AuthConfig;
 pub use credentials::{ClientKeyPair, sign_assertion};
 pub use discovery::SmartConfiguration;

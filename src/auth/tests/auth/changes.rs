@@ -21,7 +21,14 @@ async fn await_listener(harness: &Harness) {
     let sql = "SELECT count(*) FROM pg_stat_activity \
                WHERE datname = current_database() AND state = 'idle' AND query = 'LISTEN salus_auth'";
     for _ in 0..200 {
-        let row = harness.pool.get().await.unwrap().query_one(sql, &[]).await.unwrap();
+        let row = harness
+            .pool
+            .get()
+            .await
+            .unwrap()
+            .query_one(sql, &[])
+            .await
+            .unwrap();
         if row.get::<_, i64>(0) > 0 {
             return;
         }
@@ -42,7 +49,10 @@ async fn eventually_refused(node: &AuthServer, bearer: &str) -> BearerError {
 
 async fn revoke(harness: &Harness, backend: &Backend, bearer: &str) {
     let token = bearer.trim_start_matches("Bearer ").to_owned();
-    let request = RevocationRequest { token, assertion: backend.assertion(harness) };
+    let request = RevocationRequest {
+        token,
+        assertion: backend.assertion(harness),
+    };
     harness.server.revoke(&request, None).await.unwrap();
 }
 
@@ -54,7 +64,10 @@ async fn a_revocation_reaches_a_node_that_had_cached_the_token() {
     let node = listening_node(&harness).await;
     node.authenticate(Some(&bearer)).await.unwrap();
     revoke(&harness, &backend, &bearer).await;
-    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::Revoked);
+    assert_eq!(
+        eventually_refused(&node, &bearer).await,
+        BearerError::Revoked
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +78,10 @@ async fn a_disabled_client_is_refused_on_every_node() {
     let node = listening_node(&harness).await;
     node.authenticate(Some(&bearer)).await.unwrap();
     harness.server.clients().disable("backend").await.unwrap();
-    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::ClientDisabled);
+    assert_eq!(
+        eventually_refused(&node, &bearer).await,
+        BearerError::ClientDisabled
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +112,10 @@ async fn a_lost_connection_does_not_keep_a_revoked_token_alive() {
     connection.query(cut, &[]).await.unwrap();
     // The notice goes to nobody.
     revoke(&harness, &backend, &bearer).await;
-    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::Revoked);
+    assert_eq!(
+        eventually_refused(&node, &bearer).await,
+        BearerError::Revoked
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,4 +137,51 @@ async fn a_cached_token_is_let_in_without_asking_the_database_while_the_node_lis
     assert!(remembered);
     harness.pool.close();
     node.authenticate(Some(&bearer)).await.unwrap();
+}
+
+/// Maintenance clears away what nobody needs, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_expired_is_purged() {
+    let harness = Harness::start().await;
+    let connection = harness.pool.get().await.unwrap();
+    connection
+        .batch_execute(
+            "INSERT INTO client_assertion_jti SELECT 0, 'c', decode(to_hex(n), 'hex'), \
+                    extract(epoch FROM now())::bigint + (n - 16) * 600 FROM generate_series(15, 17) n; \
+             INSERT INTO revoked_token SELECT 0, n::text, 'c', \
+                    extract(epoch FROM now())::bigint + (n - 16) * 600 FROM generate_series(15, 17) n",
+        )
+        .await
+        .unwrap();
+    let maintenance = tokio::spawn(harness.server.clone().maintain());
+    let left =
+        "SELECT (SELECT count(*) FROM client_assertion_jti), (SELECT count(*) FROM revoked_token)";
+    for _ in 0..200 {
+        let row = connection.query_one(left, &[]).await.unwrap();
+        if (row.get::<_, i64>(0), row.get::<_, i64>(1)) == (2, 2) {
+            maintenance.abort();
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not purged");
+}
+
+/// Where the listening task ends, the node must not go on as if it heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_listener_does_not_keep_a_disabled_client_alive() {
+    let harness = Harness::start().await;
+    let backend = harness.register("backend").await;
+    let bearer = harness.bearer(&backend).await;
+    let node = harness.another_node();
+    let listener = tokio::spawn(node.clone().follow_changes(harness.database.clone(), NoTls));
+    await_listener(&harness).await;
+    node.authenticate(Some(&bearer)).await.unwrap();
+    listener.abort();
+    let _ = listener.await;
+    harness.server.clients().disable("backend").await.unwrap();
+    assert_eq!(
+        eventually_refused(&node, &bearer).await,
+        BearerError::ClientDisabled
+    );
 }

@@ -1,5 +1,7 @@
 //! The authorization server against a real PostgreSQL, by its public functions.
 
+#![allow(clippy::unwrap_used)]
+
 mod access_tokens;
 mod assertions;
 mod changes;
