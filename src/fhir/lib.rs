@@ -9,6 +9,8 @@
 //! resource that writes back to what was sent, and [`Definitions`], everything the loaded packages
 //! say, compiled.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod datatypes;
 pub mod definitions;
 pub mod json;

@@ -295,7 +295,7 @@ impl<'a> Parser<'a, '_> {
             match self.bytes[self.at] {
                 b'"' | b'\\' => return Ok(()),
                 0 => return Err(self.fault(Kind::Nul)),
-                ..0x20 => return Err(self.fault(Kind::ControlCharacter)),
+                1..0x20 => return Err(self.fault(Kind::ControlCharacter)),
                 _ => self.at += 1,
             }
         }
