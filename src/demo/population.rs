@@ -45,7 +45,7 @@ pub struct DemoPatients {
     /// In intensive care with sepsis, with an active Consent that denies lactate and creatinine
     /// (but for purposes ETREAT and BTG) and everything labelled R.
     pub consent_restricted: String,
-    /// On no ward at present or on one; has an active Consent that denies purpose HRESCH.
+    /// Was in intensive care once; has an active Consent that denies purpose HRESCH.
     pub research_denied: String,
     /// Has an active Consent that denies one practitioner, [`DemoStaff::psychiatrist`].
     pub actor_denied: String,
