@@ -109,7 +109,7 @@ fn check_size(parameters: &AlgorithmParameters) -> std::result::Result<(), Strin
                 ));
             }
             match decode(&rsa.e)?.as_slice() {
-                [] | [0 | 1 | 2] => Err("the RSA exponent is too small".to_owned()),
+                [] | [0..=2] => Err("the RSA exponent is too small".to_owned()),
                 [.., last] if last % 2 == 0 => Err("the RSA exponent is even".to_owned()),
                 _ => Ok(()),
             }

@@ -146,7 +146,7 @@ async fn what_has_expired_is_purged() {
     let connection = harness.pool.get().await.unwrap();
     connection
         .batch_execute(
-            "INSERT INTO client_assertion_jti SELECT 0, 'c', decode(to_hex(n), 'hex'), \
+            "INSERT INTO client_assertion_jti SELECT 0, 'c', int4send(n), \
                     extract(epoch FROM now())::bigint + (n - 16) * 600 FROM generate_series(15, 17) n; \
              INSERT INTO revoked_token SELECT 0, n::text, 'c', \
                     extract(epoch FROM now())::bigint + (n - 16) * 600 FROM generate_series(15, 17) n",

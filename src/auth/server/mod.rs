@@ -1,32 +1,25 @@
-//! The authorization server, whole.
+//! The authorization server, whole: its endpoints. What keeps it going is in `upkeep`.
+
+mod upkeep;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use deadpool_postgres::Pool;
 use jsonwebtoken::jwk::JwkSet;
 use salus_access::{Principal, parse_scopes};
-use tokio_postgres::Socket;
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
-use crate::changes::{self, Change, Listener};
 use crate::grant_types::client_credentials;
 use crate::introspection::IntrospectionResponse;
 use crate::throttle::Throttle;
 use crate::tokens::{self, AccessTokenClaims, TokenCache};
 use crate::{
-    AuthConfig, BearerError, Client, ClientAssertion, Clients, IntrospectionRequest, KeyInfo,
-    OAuthError, OAuthErrorCode, Result, RevocationRequest, ServerKeys, SmartConfiguration,
-    TokenRequest, TokenResponse, assertion, replay, revocation,
+    AuthConfig, BearerError, Client, ClientAssertion, Clients, IntrospectionRequest, OAuthError,
+    OAuthErrorCode, Result, RevocationRequest, ServerKeys, SmartConfiguration, TokenRequest,
+    TokenResponse, assertion, revocation,
 };
-
-/// Pause before the listening connection is made again.
-const RECONNECT: Duration = Duration::from_secs(1);
-
-/// How often what has expired is cleared away.
-const MAINTENANCE: Duration = Duration::from_secs(60);
 
 /// At most so often does an unknown `kid` make the key directory be read (ms).
 const RELOAD_INTERVAL: i64 = 1_000;
@@ -216,54 +209,6 @@ impl AuthServer {
         Ok(principal)
     }
 
-    /// Makes a new signing key and tells other nodes; see [`ServerKeys::rotate`]. The command line
-    /// calls this beside a running server.
-    ///
-    /// # Errors
-    /// [`Error::Keys`] where the key cannot be written, [`Error::Unavailable`] where other nodes cannot
-    /// be told (they then learn of it from the first token signed with it, or within a minute).
-    pub async fn rotate_keys(&self) -> Result<KeyInfo> {
-        let key = self.keys.rotate()?;
-        changes::announce(&self.pool.get().await?, self.config.tenant, &Change::Keys).await?;
-        Ok(key)
-    }
-
-    /// Listens for changes made by other nodes, for as long as it is polled; to be spawned once. Without
-    /// it (or while its connection is down) a cached token is asked about again every two seconds.
-    pub async fn follow_changes<T>(self: Arc<Self>, database: tokio_postgres::Config, tls: T)
-    where
-        T: MakeTlsConnect<Socket> + Clone + Send + 'static,
-        T::TlsConnect: Send,
-        T::Stream: Send,
-        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
-    {
-        loop {
-            let error = changes::listen(&*self, self.config.tenant, &database, tls.clone()).await;
-            tracing::warn!(%error, "not listening for changes to clients and tokens; trying again");
-            tokio::time::sleep(RECONNECT).await;
-        }
-    }
-
-    /// Clears away what has expired and retires old keys, every minute for as long as it is polled; to
-    /// be spawned once.
-    pub async fn maintain(self: Arc<Self>) {
-        loop {
-            if let Err(error) = self.sweep(unix_now()).await {
-                tracing::warn!(%error, "authorization server maintenance");
-            }
-            tokio::time::sleep(MAINTENANCE).await;
-        }
-    }
-
-    async fn sweep(&self, now: i64) -> Result<()> {
-        self.tokens.purge(now);
-        self.keys.reload()?;
-        let connection = self.pool.get().await?;
-        replay::purge(&connection, self.config.tenant, now).await?;
-        revocation::purge(&connection, self.config.tenant, now).await?;
-        Ok(())
-    }
-
     async fn authenticate_client(
         &self,
         assertion: &ClientAssertion,
@@ -340,36 +285,6 @@ impl AuthServer {
             .reload()
             .inspect_err(|error| tracing::error!(%error, "cannot read the signing keys"))
             .is_ok()
-    }
-}
-
-impl Listener for AuthServer {
-    async fn started(&self) -> Result<()> {
-        self.tokens.invalidate();
-        let connection = self.pool.get().await?;
-        for (token_id, expires) in
-            revocation::current(&connection, self.config.tenant, unix_now()).await?
-        {
-            self.tokens.revoke(token_id, expires);
-        }
-        self.tokens.set_listening(true);
-        Ok(())
-    }
-
-    fn changed(&self, change: Change) {
-        match change {
-            Change::Client => self.tokens.invalidate(),
-            Change::Revoked { token_id, expires } => self.tokens.revoke(token_id, expires),
-            Change::Keys => {
-                if let Err(error) = self.keys.reload() {
-                    tracing::error!(%error, "cannot read the signing keys");
-                }
-            }
-        }
-    }
-
-    fn stopped(&self) {
-        self.tokens.set_listening(false);
     }
 }
 
