@@ -49,8 +49,7 @@ def band(code, display, below):
 
 
 def describe(item, at, curves):
-    contribution = float(np.interp(curves.imputed[at], curves.knots[at], curves.values[at]))
-    missing = {"policy": "value", "value": plain(curves.imputed[at]), "contribution": round(contribution, 6)}
+    missing = {"policy": "learned", "contribution": round(float(curves.missing[at]), 6)}
     listed = {"name": item.name, "display": item.display, "source": item.source}
     if item.source == "age":
         return {**listed, "codes": [{"system": LOINC, "code": "30525-0"}], "unit": "a", "plausible": [0, 130], "missing": missing}
@@ -72,14 +71,9 @@ def code(measurement, value):
     return listed
 
 
-def plain(value):
-    """The number as the graph holds it, in single precision, without its noise."""
-    return float(f"{np.float32(value):.6g}")
-
-
 def minimum_rationale(metrics):
     row = next(r for r in metrics["fewer_measurements"] if r["measurements"] == MINIMUM)
-    return f"With {MINIMUM} of the measurements, drawn at random, the AUROC on the training rows is {row['auroc']:.3f}; with fewer it falls quickly."
+    return f"With {MINIMUM} of the measurements, drawn at random, the AUROC on the training rows is {row['auroc']:.2f}; below that the answer is little more than age."
 
 
 def band_table(y, probability):
@@ -98,15 +92,16 @@ def examples(encoded, curves, x, seed, rows=32):
     """examples.json: invented rows, and what ONNX Runtime says of them.
 
     No row of the data is used: values are drawn for each input on its own between its 1st and 99th
-    percentile, some left out. Then come the corners: nothing known, everything at the stand-in, and
-    everything beyond the ends of the curves.
+    percentile, some left out. Then come the corners: nothing known, everything on a knot, and everything
+    beyond the ends of the curves.
     """
     rng = np.random.default_rng(seed)
     low, high = np.nanquantile(x, 0.01, axis=0), np.nanquantile(x, 0.99, axis=0)
     drawn = rng.uniform(low, high, (rows, x.shape[1]))
     drawn = np.round(drawn, 2)
     drawn[rng.random(drawn.shape) < rng.uniform(0, 0.8, (rows, 1))] = np.nan
-    drawn[0], drawn[1] = np.nan, curves.imputed
+    drawn[0] = np.nan
+    drawn[1] = [k[len(k) // 2] for k in curves.knots]
     drawn[2] = [k[0] - 1 for k in curves.knots]
     drawn[3] = [k[-1] + 1 for k in curves.knots]
     given = drawn.astype(np.float32)

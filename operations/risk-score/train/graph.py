@@ -28,7 +28,7 @@ def build(curves, name):
         rise[0, j, :n] = np.diff(values)
     start = np.array([[v[0] for v in curves.values]])
     constants = {
-        "imputed": curves.imputed[None, :],
+        "if_missing": curves.missing[None, :],
         "left": left,
         "steepness": steepness,
         "rise": rise,
@@ -45,7 +45,7 @@ def build(curves, name):
     node = helper.make_node
     nodes = [
         node("IsNaN", [INPUT], ["missing"]),
-        node("Where", ["missing", "imputed", INPUT], ["filled"]),
+        node("Where", ["missing", "zero", INPUT], ["filled"]),
         node("Unsqueeze", ["filled", "last_axis"], ["column"]),
         node("Sub", ["column", "left"], ["past"]),
         node("Mul", ["past", "steepness"], ["share"]),
@@ -53,7 +53,8 @@ def build(curves, name):
         node("Min", ["share_above", "one"], ["share_inside"]),
         node("Mul", ["share_inside", "rise"], ["risen"]),
         node("ReduceSum", ["risen", "last_axis"], ["sum_risen"], keepdims=0),
-        node("Add", ["sum_risen", "start"], ["contributions"]),
+        node("Add", ["sum_risen", "start"], ["of_value"]),
+        node("Where", ["missing", "if_missing", "of_value"], ["contributions"]),
         node("ReduceSum", ["contributions", "input_axis"], ["total"], keepdims=1),
         node("Add", ["total", "baseline_value"], ["logit"]),
         node("Sigmoid", ["logit"], ["probability"]),

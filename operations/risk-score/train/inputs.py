@@ -87,32 +87,33 @@ MEASUREMENTS = {
     ]
 }
 
-# Measurement and aggregations. Of the pressures only extremes are combined exactly from two columns,
-# and the last systolic one (see data.py); the highest and lowest systolic cannot be had from the
-# table, which has only the first and last value of the arterial line.
+# Measurement and aggregations. Every measurement stands here once; a second aggregation only where
+# its curve moved the answer in cross-validation. Of pressures only lowest and highest values are
+# combined exactly from cuff and arterial line, and not for the systolic one, of which the table has
+# only the first and last arterial value (see data.py).
 CHOSEN = [
-    ("gcs", "lowest", "highest", "last"),
-    ("heart-rate", "lowest", "highest", "last"),
+    ("gcs", "highest", "last"),
+    ("heart-rate", "highest", "last"),
     ("systolic", "last"),
     ("diastolic", "lowest"),
-    ("mean-pressure", "lowest", "highest"),
-    ("respiratory-rate", "highest", "last"),
+    ("mean-pressure", "lowest"),
+    ("respiratory-rate", "highest"),
     ("oxygen-saturation", "lowest", "last"),
-    ("temperature", "lowest", "highest", "last"),
-    ("glucose", "lowest", "highest", "last"),
+    ("temperature", "lowest", "last"),
+    ("glucose", "last"),
     ("urea-nitrogen", "first", "last"),
-    ("creatinine", "first", "last"),
+    ("creatinine", "last"),
     ("sodium", "first", "last"),
-    ("potassium", "first", "last"),
+    ("potassium", "last"),
     ("bicarbonate", "first", "last"),
-    ("haematocrit", "first", "last"),
-    ("leukocytes", "first", "last"),
-    ("platelets", "first", "last"),
-    ("lactate", "first", "last"),
-    ("ph", "first", "last"),
+    ("haematocrit", "last"),
+    ("leukocytes", "last"),
+    ("platelets", "first"),
+    ("lactate", "last"),
+    ("ph", "last"),
     ("paco2", "last"),
-    ("pao2", "first", "last"),
-    ("fio2", "first", "last"),
+    ("pao2", "first"),
+    ("fio2", "last"),
     ("bilirubin", "last"),
     ("albumin", "last"),
     ("alt", "last"),
