@@ -1,1 +1,28 @@
-//! The Salus server.
+//! The Salus server: HTTP on top, the command line beside it, and nothing that a part below could own.
+//!
+//! A FHIR request takes the way that `docs/architecture.md` draws. [`http`] turns the bytes into a
+//! [`request::FhirRequest`]; [`dispatch`] finds out what it asks ([`route`]), who asks, and whether
+//! they may, and hands it to a file of [`interactions`] or [`operations`], each named as the
+//! specification names it. What was disclosed or refused is accounted for ([`account`]) before the
+//! answer is let go. The entries of a batch Bundle take the same way.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod account;
+pub mod app;
+pub mod bundle;
+pub mod cli;
+pub mod conditional;
+pub mod demo;
+pub mod devices;
+pub mod dispatch;
+pub mod failure;
+pub mod health;
+pub mod http;
+pub mod interactions;
+pub mod oauth;
+pub mod operations;
+pub mod request;
+pub mod response;
+pub mod route;
+pub mod settings;

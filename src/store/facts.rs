@@ -269,6 +269,8 @@ impl Facts {
         if let Some(system) = system {
             self.keys.push(system_key(resource_type, parameter, system));
         }
+        // Codes of components count among the codes a patient's Observations are found by.
+        let parameter = if parameter == "component-code" { "code" } else { parameter };
         if starts_with_patient(parameter) {
             for patient in self.patient_keys() {
                 self.add_entry(patient_code_key(resource_type, patient, parameter, code), system_low(system), None);

@@ -18,6 +18,7 @@ pub mod cluster;
 mod error;
 pub mod facts;
 mod history;
+mod model_inputs;
 mod pool;
 mod predicate;
 mod read;
@@ -29,6 +30,7 @@ pub mod write;
 
 pub use error::{Error, Result};
 pub use history::{HistoryPage, HistoryQuery};
+pub use model_inputs::{ModelInputs, ModelInputsQuery};
 pub use row::Version;
 pub use store::{Settings, Store};
 pub use write::{Change, Precondition, Written};

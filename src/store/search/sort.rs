@@ -46,12 +46,12 @@ pub(crate) enum CursorValue {
 
 impl SortKey {
     /// Whether the values are text rather than integers.
-    pub fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         matches!(self.by, SortBy::Id | SortBy::Text(_))
     }
 
     /// Appends the sort value of `row`, never null: what has no value comes last either way.
-    pub fn write(&self, row: &str, sql: &mut Sql) {
+    pub(crate) fn write(&self, row: &str, sql: &mut Sql) {
         let (best, column) = if self.descending { ("max", "high") } else { ("min", "low") };
         match &self.by {
             SortBy::Natural => _ = sql.push(row).push(".sort"),

@@ -1,0 +1,29 @@
+//! What every request needs: built once at start, shared by all.
+
+use std::sync::Arc;
+
+use salus_access::Policy;
+use salus_analytics::Models;
+use salus_auth::AuthServer;
+use salus_fhir::Definitions;
+use salus_store::Store;
+
+use crate::account::Probing;
+
+/// The server's parts.
+pub struct App {
+    /// Resources and the audit log.
+    pub store: Store,
+    /// Clients and tokens.
+    pub auth: Arc<AuthServer>,
+    /// The access policy.
+    pub policy: Policy,
+    /// The clinical models.
+    pub models: Models,
+    /// What the FHIR packages say.
+    pub definitions: Arc<Definitions>,
+    /// FHIR base URL: `http://127.0.0.1:8080/fhir`.
+    pub base: String,
+    /// Counts what looks like guessing.
+    pub probing: Probing,
+}

@@ -1,0 +1,134 @@
+//! The server's parts, put together for a command.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use salus_access::{Policy, Settings as PolicySettings};
+use salus_analytics::Models;
+use salus_auth::{AuthConfig, AuthServer};
+use salus_fhir::Definitions;
+use salus_fhir::packages::{R4_CORE, default_cache_dir};
+use salus_store::cluster::Cluster;
+use salus_store::{Settings as StoreSettings, Store};
+
+use super::complain;
+use crate::app::App;
+use crate::settings::Settings;
+
+/// Which tenant a server without further settings serves.
+pub(crate) const TENANT: i32 = 0;
+
+/// A database: the private cluster, or the one that `DATABASE_URL` names.
+pub(crate) enum Database {
+    /// Started or attached to by this process.
+    Private(Cluster),
+    /// Somebody else's.
+    Url(Box<tokio_postgres::Config>),
+}
+
+impl Database {
+    /// The server's: started, and owned by this process.
+    pub async fn start(settings: &Settings) -> Result<Self, String> {
+        match &settings.database_url {
+            Some(url) => Self::url(url),
+            None => Cluster::start(&settings.data_dir, &|line| complain(line)).await.map(Self::Private).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// A command's: that of the running server, or started for the command's own time.
+    pub async fn attach(settings: &Settings) -> Result<Self, String> {
+        match &settings.database_url {
+            Some(url) => Self::url(url),
+            None => {
+                let cluster = Cluster::attach_or_start(&settings.data_dir, &|line| complain(line)).await;
+                cluster.map(Self::Private).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn url(url: &str) -> Result<Self, String> {
+        let config = tokio_postgres::Config::from_str(url).map_err(|error| format!("DATABASE_URL: {error}"))?;
+        Ok(Self::Url(Box::new(config)))
+    }
+
+    /// How to connect.
+    pub fn config(&self) -> tokio_postgres::Config {
+        match self {
+            Self::Private(cluster) => cluster.config(),
+            Self::Url(config) => (**config).clone(),
+        }
+    }
+
+    /// Ends it, if this process started it.
+    pub async fn stop(self) -> Result<(), String> {
+        match self {
+            Self::Private(cluster) => cluster.stop().await.map_err(|error| error.to_string()),
+            Self::Url(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the private cluster died for good, and says why.
+    pub async fn failed(&self) -> String {
+        match self {
+            Self::Private(cluster) => cluster.failed().await,
+            Self::Url(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Where packages and their compiled form are.
+pub(crate) fn cache_dir(settings: &Settings) -> Result<PathBuf, String> {
+    let found = settings.cache_dir.clone().or_else(default_cache_dir);
+    found.ok_or_else(|| "no cache directory: set SALUS_CACHE_DIR or HOME".to_owned())
+}
+
+/// The packages in use: the core first, then those that were added, by name.
+pub(crate) fn package_files(settings: &Settings) -> Result<Vec<PathBuf>, String> {
+    let cache = cache_dir(settings)?;
+    let core = R4_CORE.path(&cache);
+    if !core.is_file() {
+        return Err(format!("the FHIR definitions are not at {}; run 'make setup', which fetches them", core.display()));
+    }
+    let mut added: Vec<PathBuf> = std::fs::read_dir(settings.data_dir.join("packages"))
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default();
+    added.retain(|path| path.extension().is_some_and(|extension| extension == "tgz"));
+    added.sort();
+    Ok(std::iter::once(core).chain(added).collect())
+}
+
+/// The compiled definitions.
+pub(crate) fn definitions(settings: &Settings) -> Result<Arc<Definitions>, String> {
+    Definitions::load_or_compile(&cache_dir(settings)?, &package_files(settings)?).map_err(|error| error.to_string())
+}
+
+/// The store on this database.
+pub(crate) async fn store(settings: &Settings, database: &Database, definitions: Arc<Definitions>) -> Result<Store, String> {
+    std::fs::create_dir_all(settings.data_dir.join("keys")).map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
+    let store = StoreSettings {
+        database: database.config(),
+        connections: settings.connections,
+        head_key: settings.data_dir.join("keys").join("audit-head.pk8"),
+        base: settings.base(),
+        tenant: TENANT,
+    };
+    Store::open(store, definitions).await.map_err(|error| error.to_string())
+}
+
+/// The authorization server on the store's database.
+pub(crate) fn auth(settings: &Settings, store: &Store) -> Result<Arc<AuthServer>, String> {
+    let config = AuthConfig { tenant: TENANT, ..AuthConfig::new(&settings.origin(), &settings.data_dir) };
+    AuthServer::open(config, store.pool().clone()).map_err(|error| error.to_string())
+}
+
+/// Everything a server needs.
+pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App, String> {
+    let definitions = definitions(settings)?;
+    let models = Models::load(&settings.operations_dir).map_err(|error| error.to_string())?;
+    let store = store(settings, database, definitions.clone()).await?;
+    let auth = auth(settings, &store)?;
+    let policy = PolicySettings { base: settings.base(), default_policy: settings.default_policy()?, cached_tokens: 4096 };
+    let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
+    Ok(App { store, auth, policy, models, definitions, base: settings.base(), probing: Default::default() })
+}

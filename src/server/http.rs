@@ -1,0 +1,203 @@
+//! HTTP: from bytes to a [`FhirRequest`] and back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body as HttpBody, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use salus_fhir::outcome::IssueCode;
+
+use crate::account::Caller;
+use crate::app::App;
+use crate::dispatch::dispatch;
+use crate::failure::Failure;
+use crate::interactions::capabilities;
+use crate::request::{Body, FhirRequest, LARGEST_BUNDLE, LARGEST_RESOURCE, Verb};
+use crate::response::{FHIR_JSON, FhirResponse};
+use crate::{health, oauth};
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/auth/jwks", get(oauth::jwks))
+        .route("/auth/token", post(oauth::token))
+        .route("/auth/introspect", post(oauth::introspect))
+        .route("/auth/revoke", post(oauth::revoke))
+        .route("/fhir/.well-known/smart-configuration", get(oauth::smart_configuration))
+        .route("/fhir/metadata", get(metadata))
+        .route("/fhir", any(fhir))
+        .route("/fhir/", any(fhir))
+        .route("/fhir/{*path}", any(fhir))
+        .layer(DefaultBodyLimit::max(64 << 10))
+        .with_state(app)
+}
+
+/// `GET /fhir/metadata`, open to all (SMART App Launch: the statement is read before any token).
+async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let response = match acceptable(query, &headers) {
+        Ok(()) => FhirResponse::json(200, capabilities::statement(&app)),
+        Err(failure) => failure.into_response(),
+    };
+    write(&app, response, &request_id(&headers), false)
+}
+
+/// Every other request below `/fhir`.
+async fn fhir(State(app): State<Arc<App>>, ConnectInfo(address): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let head = parts.method == Method::HEAD;
+    let id = request_id(&parts.headers);
+    let mut caller = Caller { principal: None, address: Some(address.ip()), request_id: id };
+    let mut fhir = fhir_request(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default(), &parts.headers);
+    let response = match prepare(&app, &mut caller, &mut fhir, &parts.headers, &parts.method, body).await {
+        Ok(()) => dispatch(&app, &caller, &fhir).await,
+        Err(failure) => refuse(&app, &caller, &fhir, failure).await,
+    };
+    write(&app, response, &caller.request_id, head)
+}
+
+/// What has to be in order before anything is looked at: method, media types, token, and body size.
+async fn prepare(
+    app: &App,
+    caller: &mut Caller,
+    fhir: &mut FhirRequest<'_>,
+    headers: &HeaderMap,
+    method: &Method,
+    body: HttpBody,
+) -> Result<(), Failure> {
+    if fhir.verb.is_none() {
+        let message = format!("method {method} is not part of FHIR");
+        return Err(Failure::new(405, IssueCode::NotSupported, message).with_header("Allow", "GET, POST, PUT, PATCH, DELETE"));
+    }
+    if fhir.parameter("access_token").is_some() {
+        // RFC 6750 section 5.3: URLs end up in logs. Keep it out of ours.
+        fhir.query = String::from("access_token=...");
+        let message = "an access token never belongs in a URL; send it in the Authorization header, and have this one revoked";
+        return Err(Failure::new(400, IssueCode::Security, message));
+    }
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    caller.principal = Some(app.auth.authenticate(authorization).await?);
+    acceptable(&fhir.query, headers)?;
+    let bytes = read_body(fhir, headers, body).await?;
+    if !bytes.is_empty() {
+        fhir.body = Body::Bytes(bytes);
+    }
+    Ok(())
+}
+
+async fn read_body(fhir: &FhirRequest<'_>, headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Failure> {
+    let limit = if fhir.path.is_empty() { LARGEST_BUNDLE } else { LARGEST_RESOURCE };
+    let too_large = || Failure::new(413, IssueCode::TooLong, format!("the body is larger than the {} MiB taken here", limit >> 20));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    to_bytes(body, limit).await.map_err(|error| {
+        use std::error::Error as _;
+        let over = error.source().is_some_and(|source| source.to_string().contains("length limit"));
+        if over { too_large() } else { Failure::new(400, IssueCode::Structure, "the body broke off") }
+    })
+}
+
+/// The answer to a request that is refused before it is dispatched, once it is accounted for.
+async fn refuse(app: &App, caller: &Caller, fhir: &FhirRequest<'_>, failure: Failure) -> FhirResponse {
+    let route = crate::route::Route::of(fhir, &app.definitions).ok();
+    let records = crate::dispatch::refused(app, caller, fhir, route.as_ref(), &failure);
+    match app.store.audit().append(&records).await {
+        Ok(()) => failure.into_response(),
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+fn fhir_request(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> FhirRequest<'static> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let path = path.trim_start_matches("/fhir").trim_matches('/');
+    let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
+    FhirRequest {
+        verb: Verb::parse(method.as_str()),
+        path: percent_decoded(path),
+        query: query.to_owned(),
+        body: Body::Empty,
+        content_type: content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
+        if_match: text(header::IF_MATCH),
+        if_none_match: text(header::IF_NONE_MATCH),
+        if_modified_since: text(header::IF_MODIFIED_SINCE),
+        if_none_exist: text(HeaderName::from_static("if-none-exist")),
+        prefer: text(HeaderName::from_static("prefer")),
+    }
+}
+
+fn percent_decoded(path: &str) -> String {
+    if !path.contains('%') {
+        return path.to_owned();
+    }
+    // A path segment that says "a=b" would be cut; paths here hold neither "=" nor "&".
+    form_urlencoded::parse(path.replace('+', "%2B").as_bytes()).next().map_or_else(String::new, |(name, _)| name.into_owned())
+}
+
+/// Whether FHIR JSON is an answer the caller takes; `_format` overrides `Accept`
+/// (R4 http.html#mime-type).
+fn acceptable(query: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let is_json = |kind: &str| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "json" | "application/json" | "application/fhir+json" | "application/json+fhir" | "text/json" | "*/*" | "application/*")
+    };
+    let refused = |kind: &str| {
+        let message = format!("'{kind}' is not a format this server answers in; it answers in application/fhir+json");
+        Err(Failure::new(406, IssueCode::NotSupported, message))
+    };
+    // A plus sign in a query is a space, and clients leave it unescaped.
+    let format = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "_format").map(|(_, value)| value.replace(' ', "+"));
+    if let Some(format) = format {
+        return if is_json(&format) { Ok(()) } else { refused(&format) };
+    }
+    let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else { return Ok(()) };
+    if accept.split(',').any(is_json) { Ok(()) } else { refused(accept) }
+}
+
+/// The caller's request id where it is well formed, else one of ours (contract, "Audit").
+pub fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let well_formed = (1..=64).contains(&sent.len()) && sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if well_formed { sent.to_owned() } else { uuid::Uuid::new_v4().to_string() }
+}
+
+/// The bytes of an answer.
+fn write(app: &App, response: FhirResponse, request_id: &str, head: bool) -> Response {
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (etag, modified) = (response.etag(), response.last_modified());
+    let location = response.location.as_ref().map(|location| format!("{}/{location}", app.base));
+    let has_body = !response.body.is_empty();
+    let mut answer = Response::new(if head { HttpBody::empty() } else { HttpBody::from(response.body) });
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    let mut set = |name: HeaderName, value: Option<String>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
+    };
+    set(X_REQUEST_ID.clone(), Some(request_id.to_owned()));
+    set(header::ETAG, etag);
+    set(header::LAST_MODIFIED, modified);
+    set(header::LOCATION, location);
+    for (name, value) in response.headers {
+        if let Ok(name) = HeaderName::try_from(name) {
+            set(name, Some(value));
+        }
+    }
+    if has_body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    }
+    // Patient data is nobody's to keep on the way.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}

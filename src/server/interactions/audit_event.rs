@@ -1,0 +1,77 @@
+//! AuditEvents: read and searched, never written (R4 auditevent.html; contract, "Audit").
+
+use salus_access::Interaction;
+use salus_audit::{AuditKind, AuditRecord, Server, render};
+use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
+use salus_store::audit::{AuditQuery, StoredEvent};
+
+use super::search::all_parameters;
+use crate::bundle::BundleWriter;
+use crate::dispatch::{Act, Done};
+use crate::failure::Failure;
+use crate::response::FhirResponse;
+
+/// The Device that stands for this server in AuditEvents.
+pub const SERVER_DEVICE: &str = "Device/salus";
+
+/// Reads or searches AuditEvents.
+///
+/// # Errors
+/// 404 for an unknown event, 400 for parameters that cannot be used, 405 for other interactions.
+pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
+    match act.route.interaction {
+        Interaction::Read => read(act).await,
+        Interaction::SearchType => search(act).await,
+        _ => Err(Failure::new(405, IssueCode::NotSupported, "AuditEvents can be read and searched, nothing else").with_header("Allow", "GET")),
+    }
+}
+
+async fn read(act: &Act<'_>) -> Result<Done, Failure> {
+    let event = act.app.store.audit().read(&act.access, act.route.id()).await?;
+    let mut record = act.caller.shown(act.route, act.request, 1, &[]);
+    record.kind = AuditKind::AuditLogUse;
+    let mut response = FhirResponse::json(200, text(act, &event)?);
+    response.version = Some(1);
+    Ok(Done { response, records: vec![record] })
+}
+
+async fn search(act: &Act<'_>) -> Result<Done, Failure> {
+    let parameters = all_parameters(act)?;
+    let cursor = parameters.iter().find(|(name, _)| name == "_cursor").and_then(|(_, value)| value.parse().ok());
+    let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != "_cursor").collect();
+    let (mut query, ignored) = AuditQuery::parse(&filters, crate::account::now())?;
+    query.after = cursor;
+    if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
+        return Err(Failure::new(400, IssueCode::NotSupported, first.reason.clone()));
+    }
+    if filters.iter().any(|(name, value)| name == "_summary" && value == "count") {
+        query.count = 0;
+    }
+    let page = act.app.store.audit().search(&act.access, &query).await?;
+    let mut bundle = BundleWriter::new("searchset", Some(page.total));
+    let used = filters.iter().filter(|(name, _)| !ignored.iter().any(|one| one.parameter == *name));
+    let query_text = form_urlencoded::Serializer::new(String::new()).extend_pairs(used).finish();
+    let own = format!("{}/AuditEvent?{query_text}", act.app.base);
+    let mut links = vec![("self", own.clone())];
+    links.extend(page.next.map(|next| ("next", format!("{own}&_cursor={next}"))));
+    bundle.links(&links);
+    for event in &page.events {
+        bundle.search_entry(&format!("{}/AuditEvent/{}", act.app.base, event.seq), &text(act, event)?, "match");
+    }
+    if !ignored.is_empty() {
+        let issues = ignored.iter().map(|one| Issue::warning(IssueCode::NotSupported, one.reason.clone()));
+        bundle.search_entry("", &OperationOutcome { issues: issues.collect() }.to_json(), "outcome");
+    }
+    let mut record = act.caller.listed(AuditKind::AuditLogUse, act.route, act.request, std::iter::empty());
+    record.interaction = "search-type".into();
+    Ok(Done { response: FhirResponse::json(200, bundle.finish()), records: vec![record] })
+}
+
+fn text(act: &Act<'_>, event: &StoredEvent) -> Result<String, Failure> {
+    let record = AuditRecord::from_text(&event.record).map_err(|error| {
+        tracing::error!(%error, seq = event.seq, "a stored audit record cannot be read");
+        Failure::new(500, IssueCode::Exception, "a stored audit record cannot be read; run 'salus audit verify'")
+    })?;
+    let server = Server { base: &act.app.base, device: SERVER_DEVICE };
+    Ok(render(&record, &event.seq.to_string(), event.seq, &server))
+}

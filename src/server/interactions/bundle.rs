@@ -1,0 +1,195 @@
+//! `batch` and `transaction` (R4 http.html#transaction).
+//!
+//! Each entry of a batch takes the whole way of a request by itself. The writes of a transaction are
+//! authorized one by one and committed together; its reads see what was committed.
+
+use salus_access::{Interaction, authorize};
+use salus_fhir::json::Value;
+use salus_fhir::outcome::{Issue, IssueCode};
+use salus_store::Written;
+use salus_store::write::Method;
+use salus_store::write::transaction::{Entry, Target};
+
+use super::update::expect_id;
+use super::validated;
+use crate::bundle::{BundleWriter, quoted};
+use crate::conditional::precondition;
+use crate::dispatch::{Act, Done, dispatch};
+use crate::failure::Failure;
+use crate::request::{Body, FhirRequest, Verb};
+use crate::response::FhirResponse;
+use crate::route::Route;
+
+/// Handles a Bundle posted to the base.
+///
+/// # Errors
+/// 400 for what is no batch or transaction; whatever makes an entry of a transaction fail.
+pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
+    let bundle = act.request.resource()?;
+    if bundle.get_str("resourceType") != Some("Bundle") {
+        return Err(wrong("resourceType", "a Bundle of type batch or transaction is posted to the base; other resources to their type"));
+    }
+    let requests = bundle.items("entry").iter().enumerate().map(|(position, entry)| entry_request(position, entry));
+    let requests: Vec<FhirRequest<'_>> = requests.collect::<Result<_, _>>()?;
+    match bundle.get_str("type") {
+        Some("batch") => batch(act, &requests).await,
+        Some("transaction") => transaction(act, &bundle, &requests).await,
+        _ => Err(wrong("Bundle.type", "only Bundles of type batch or transaction can be processed")),
+    }
+}
+
+fn wrong(expression: &str, message: &str) -> Failure {
+    Failure::of(400, Issue::error(IssueCode::Invalid, message).at(expression))
+}
+
+fn location(position: usize) -> String {
+    format!("Bundle.entry[{position}]")
+}
+
+/// The request that an entry stands for.
+fn entry_request<'v>(position: usize, entry: &'v Value<'v>) -> Result<FhirRequest<'v>, Failure> {
+    let at = location(position);
+    let request = entry.get("request").ok_or_else(|| wrong(&at, "the entry has no request"))?;
+    let method = request.get_str("method").unwrap_or_default();
+    let verb = Verb::parse(method).ok_or_else(|| wrong(&format!("{at}.request.method"), "the method must be GET, POST, PUT, PATCH or DELETE"))?;
+    let url = request.get_str("url").ok_or_else(|| wrong(&at, "the entry's request has no url"))?;
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let header = |name: &str| request.get_str(name).map(str::to_owned);
+    Ok(FhirRequest {
+        verb: Some(verb),
+        path: path.trim_start_matches('/').to_owned(),
+        query: query.to_owned(),
+        body: entry.get("resource").map_or(Body::Empty, Body::Resource),
+        content_type: String::new(),
+        if_match: header("ifMatch"),
+        if_none_match: header("ifNoneMatch"),
+        if_modified_since: header("ifModifiedSince"),
+        if_none_exist: header("ifNoneExist"),
+        prefer: None,
+    })
+}
+
+async fn batch(act: &Act<'_>, requests: &[FhirRequest<'_>]) -> Result<Done, Failure> {
+    let mut bundle = BundleWriter::new("batch-response", None);
+    for request in requests {
+        let response = if request.path.is_empty() {
+            Failure::new(400, IssueCode::NotSupported, "a batch cannot hold another one").into_response()
+        } else {
+            Box::pin(dispatch(act.app, act.caller, request)).await
+        };
+        bundle.entry(&response_entry(act, &response, !response.body.is_empty()));
+    }
+    Ok(FhirResponse::json(200, bundle.finish()).into())
+}
+
+async fn transaction(act: &Act<'_>, bundle: &Value<'_>, requests: &[FhirRequest<'_>]) -> Result<Done, Failure> {
+    let mut entries = Vec::with_capacity(requests.len());
+    let mut positions = Vec::with_capacity(requests.len());
+    for (position, request) in requests.iter().enumerate() {
+        if request.verb == Some(Verb::Get) {
+            continue;
+        }
+        let full_url = bundle.items("entry")[position].get_str("fullUrl");
+        entries.push(write_entry(act, position, full_url, request).map_err(|failure| failure.below(&location(position)))?);
+        positions.push(position);
+    }
+    let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(interaction_of(one), one)).collect();
+    let written = act.app.store.transaction(&entries, audit).await.map_err(|error| {
+        let failure = Failure::from(error.error);
+        match error.entry {
+            Some(entry) => failure.below(&location(positions[entry])),
+            None => failure,
+        }
+    })?;
+    let represent = act.request.prefer.as_deref().is_some_and(|prefer| prefer.contains("return=representation"));
+    let mut outcomes = positions.iter().zip(&written).peekable();
+    let mut answer = BundleWriter::new("transaction-response", None);
+    for (position, request) in requests.iter().enumerate() {
+        let response = match outcomes.next_if(|(written, _)| **written == position) {
+            Some((_, written)) => {
+                let mut response = FhirResponse::written(written);
+                response.body = written.body.clone().filter(|_| represent).unwrap_or_default();
+                response
+            }
+            None => Box::pin(dispatch(act.app, act.caller, request)).await,
+        };
+        answer.entry(&response_entry(act, &response, !response.body.is_empty()));
+    }
+    Ok(FhirResponse::json(200, answer.finish()).into())
+}
+
+fn interaction_of(written: &Written) -> Interaction {
+    match written.method {
+        Method::Post => Interaction::Create,
+        Method::Put => Interaction::Update,
+        Method::Patch => Interaction::Patch,
+        Method::Delete => Interaction::Delete,
+    }
+}
+
+/// A write of a transaction, authorized and checked.
+fn write_entry<'v>(act: &Act<'_>, position: usize, full_url: Option<&str>, request: &'v FhirRequest<'v>) -> Result<Entry<'v>, Failure> {
+    let route = Route::of(request, &act.app.definitions)?;
+    let principal = act.caller.principal.as_ref().ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
+    let access = authorize(&act.app.policy, principal, route.interaction, route.resource_type.as_deref())?;
+    let id = || route.id().to_owned();
+    let (method, target) = match route.interaction {
+        Interaction::Create => (Method::Post, Target::New),
+        Interaction::ConditionalCreate => {
+            let criteria = request.if_none_exist.as_deref().unwrap_or_default();
+            (Method::Post, Target::NewUnless(criteria.trim_start_matches('?').to_owned()))
+        }
+        Interaction::Update => (Method::Put, Target::Id(id())),
+        Interaction::ConditionalUpdate => (Method::Put, Target::Criteria(request.query.clone())),
+        Interaction::Delete => (Method::Delete, Target::Id(id())),
+        Interaction::ConditionalDelete => (Method::Delete, Target::Criteria(request.query.clone())),
+        _ => return Err(Failure::new(400, IssueCode::NotSupported, "a transaction may create, update, delete, read and search, nothing else")),
+    };
+    let resource = match method {
+        Method::Delete => None,
+        _ => {
+            let Body::Resource(resource) = &request.body else {
+                return Err(Failure::new(400, IssueCode::Required, "the entry needs a resource"));
+            };
+            validated(act.app, route.type_name(), resource)?;
+            if route.interaction == Interaction::Update {
+                expect_id(resource.get_str("id"), route.id())?;
+            }
+            Some((*resource).clone())
+        }
+    };
+    Ok(Entry {
+        access,
+        location: location(position),
+        full_url: full_url.map(str::to_owned),
+        resource_type: route.type_name().to_owned(),
+        target,
+        method,
+        resource,
+        precondition: precondition(request)?,
+    })
+}
+
+/// An entry of the answer: the response, and the resource or outcome where there is one.
+fn response_entry(act: &Act<'_>, response: &FhirResponse, with_body: bool) -> String {
+    let mut members = String::new();
+    let failed = response.status >= 400;
+    if with_body && !failed {
+        members.push_str(&format!(r#""resource":{},"#, response.body));
+    }
+    members.push_str(&format!(r#""response":{{"status":"{}""#, response.status));
+    if let Some(location) = &response.location {
+        members.push_str(&format!(r#","location":{}"#, quoted(&format!("{}/{location}", act.app.base))));
+    }
+    if let Some(etag) = response.etag() {
+        members.push_str(&format!(r#","etag":{}"#, quoted(&etag)));
+    }
+    if let Some(updated) = response.last_updated() {
+        members.push_str(&format!(r#","lastModified":"{updated}""#));
+    }
+    if failed {
+        members.push_str(&format!(r#","outcome":{}"#, response.body));
+    }
+    members.push('}');
+    members
+}

@@ -1,0 +1,90 @@
+//! `history` of an instance, a type and the whole server (R4 http.html#history).
+
+use salus_audit::AuditKind;
+use salus_fhir::datatypes::{DateTime, instant};
+use salus_fhir::outcome::IssueCode;
+use salus_store::{HistoryQuery, Version};
+
+use crate::bundle::{BundleWriter, quoted};
+use crate::dispatch::{Act, Done};
+use crate::failure::Failure;
+use crate::response::FhirResponse;
+
+const DEFAULT_COUNT: i64 = 50;
+const MOST_ENTRIES: i64 = 1000;
+
+/// Lists versions, newest first.
+///
+/// # Errors
+/// 404 where an instance has no version the caller may see, 400 for parameters that cannot be read.
+pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
+    let query = read_query(act)?;
+    let page = act.app.store.history(&act.access, &query).await?;
+    let mut bundle = BundleWriter::new("history", Some(page.total));
+    let mut links = vec![("self", format!("{}/{}", act.app.base, act.request.target()))];
+    if let Some((updated, rid, version)) = page.next {
+        let count = query.count;
+        let since = query.since.map(|since| format!("&_since={}", instant(since))).unwrap_or_default();
+        links.push(("next", format!("{}/{}?_count={count}{since}&_after={updated}.{rid:x}.{version}", act.app.base, act.request.path)));
+    }
+    bundle.links(&links);
+    for version in &page.versions {
+        bundle.entry(&entry(&act.app.base, version));
+    }
+    let patients = page.versions.iter().flat_map(|version| &version.patients);
+    let records = vec![act.caller.listed(AuditKind::History, act.route, act.request, patients)];
+    Ok(Done { response: FhirResponse::json(200, bundle.finish()), records })
+}
+
+fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {
+    let mut query = HistoryQuery {
+        resource_type: act.route.resource_type.clone(),
+        id: act.route.id.clone(),
+        count: DEFAULT_COUNT,
+        ..HistoryQuery::default()
+    };
+    for (name, value) in act.request.parameters() {
+        let bad = |what: &str| Failure::new(400, IssueCode::Invalid, format!("'{name}' takes {what}, not '{value}'"));
+        match name.as_str() {
+            "_count" => {
+                let count: i64 = value.parse().map_err(|_| bad("a whole number"))?;
+                query.count = count.clamp(0, MOST_ENTRIES);
+            }
+            "_since" => {
+                let since = DateTime::parse_search(&value).map_err(|_| bad("an instant"))?;
+                query.since = Some(since.interval.low);
+            }
+            "_after" => query.after = Some(cursor(&value).ok_or_else(|| bad("what a next link gave"))?),
+            "_format" | "_pretty" => {}
+            _ => {
+                let message = format!("history has no parameter '{name}' here");
+                return Err(Failure::new(400, IssueCode::NotSupported, message));
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn cursor(text: &str) -> Option<(i64, u128, i32)> {
+    let mut parts = text.split('.');
+    let (updated, rid, version) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((updated.parse().ok()?, u128::from_str_radix(rid, 16).ok()?, version.parse().ok()?))
+}
+
+fn entry(base: &str, version: &Version) -> String {
+    let Version { resource_type, id, method, updated, .. } = version;
+    let full_url = quoted(&format!("{base}/{resource_type}/{id}"));
+    let resource = version.body.as_ref().map(|body| format!(r#","resource":{body}"#)).unwrap_or_default();
+    let url = if method == "POST" { resource_type.clone() } else { format!("{resource_type}/{id}") };
+    let status = match (method.as_str(), version.version) {
+        ("DELETE", _) => "204",
+        ("POST", _) | (_, 1) => "201",
+        _ => "200",
+    };
+    format!(
+        r#""fullUrl":{full_url}{resource},"request":{{"method":"{method}","url":{}}},"response":{{"status":"{status}","etag":"W/\"{}\"","lastModified":"{}"}}"#,
+        quoted(&url),
+        version.version,
+        instant(*updated)
+    )
+}

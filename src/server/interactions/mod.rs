@@ -1,0 +1,59 @@
+//! The interactions of the RESTful API, a file each (R4 http.html).
+
+pub mod audit_event;
+pub mod bundle;
+pub mod capabilities;
+pub mod create;
+pub mod delete;
+pub mod history;
+pub mod read;
+pub mod search;
+pub mod update;
+pub mod vread;
+
+use salus_fhir::json::Value;
+use salus_fhir::outcome::{Issue, IssueCode};
+use salus_fhir::validation::Validator;
+use salus_store::Written;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::request::{FhirRequest, Return};
+use crate::response::FhirResponse;
+
+/// Checks a resource that is about to be stored as `resource_type`: its type, and its structure
+/// against the base definitions (contract, "Defaults": errors refuse with 422).
+fn validated(app: &App, resource_type: &str, resource: &Value<'_>) -> Result<(), Failure> {
+    match resource.get_str("resourceType") {
+        Some(kind) if kind == resource_type => {}
+        Some(kind) => {
+            let message = format!("the resource is a {kind}, but the path says {resource_type}");
+            return Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at("resourceType")));
+        }
+        None => {
+            let issue = Issue::error(IssueCode::Structure, "the resource has no resourceType");
+            return Err(Failure::of(400, issue.at("resourceType")));
+        }
+    }
+    let issues = Validator::new(&app.definitions).validate(resource);
+    if issues.iter().any(Issue::is_error) { Err(Failure::all(422, issues)) } else { Ok(()) }
+}
+
+/// The answer to a write, with the body that `Prefer: return=` asks for.
+fn answer(request: &FhirRequest<'_>, written: &Written) -> FhirResponse {
+    let mut response = FhirResponse::written(written);
+    match (request.wanted_return(), &written.body) {
+        (_, None) | (Return::Minimal, _) => {}
+        (Return::Representation, Some(body)) => response.body.clone_from(body),
+        (Return::OperationOutcome, Some(_)) => {
+            let done = format!("{}/{} is now at version {}", written.resource_type, written.id, written.version);
+            response.body = salus_fhir::outcome::OperationOutcome::information(done).to_json();
+        }
+    }
+    response
+}
+
+/// The outcome of a write of one resource.
+fn only(written: &[Written]) -> Result<&Written, Failure> {
+    written.first().ok_or_else(|| Failure::new(500, IssueCode::Exception, "nothing was written"))
+}

@@ -1,0 +1,131 @@
+//! `search-type` (R4 http.html#search, search.html), by GET and by POST to `_search`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use salus_audit::AuditKind;
+use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
+use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchQuery, Total};
+
+use crate::bundle::BundleWriter;
+use crate::dispatch::{Act, Done};
+use crate::failure::Failure;
+use crate::request::Body;
+use crate::response::FhirResponse;
+
+/// Where a page starts; made by `next` links only.
+const CURSOR: &str = "_cursor";
+
+/// Searches a type.
+///
+/// # Errors
+/// 400 for parameters that cannot be used: wrong values always, unknown ones under
+/// `Prefer: handling=strict`.
+pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
+    let parameters = all_parameters(act)?;
+    let resource_type = act.route.type_name();
+    let cursors = parameters.iter().filter(|(name, _)| name == CURSOR).map(|(_, value)| value);
+    let cursor = cursors.last().map(|text| decode(text)).transpose()?;
+    let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != CURSOR).collect();
+    let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, resource_type, &filters)?;
+    query.after = cursor;
+    present(&filters, &mut query, &mut ignored);
+    if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
+        let issue = Issue::error(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason));
+        return Err(Failure::of(400, issue));
+    }
+    let page = act.app.store.search(&act.access, &query).await?;
+    let body = write(act, &filters, &query, &ignored, &page)?;
+    let patients = page.entries.iter().flat_map(|entry| &entry.version.patients);
+    let mut record = act.caller.listed(AuditKind::Query, act.route, act.request, patients);
+    if matches!(act.request.body, Body::Bytes(_)) {
+        // The parameters of a POST stand in its body; the audit keeps them as a GET would say them.
+        record.query = Some(format!("POST {}?{}", act.request.path, encode_query(&filters)).into());
+    }
+    Ok(Done { response: FhirResponse::json(200, body), records: vec![record] })
+}
+
+/// Parameters of URL and body together (R4 http.html#search: a POST may use both).
+pub(super) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Failure> {
+    let mut parameters = act.request.parameters();
+    if let Body::Bytes(bytes) = &act.request.body
+        && !bytes.is_empty()
+    {
+        if !matches!(act.request.content_type.as_str(), "application/x-www-form-urlencoded" | "") {
+            let message = "_search takes application/x-www-form-urlencoded";
+            return Err(Failure::new(415, IssueCode::NotSupported, message));
+        }
+        parameters.extend(form_urlencoded::parse(bytes).into_owned());
+    }
+    Ok(parameters)
+}
+
+/// Applies what the parameters say of the answer's form.
+fn present(parameters: &[(String, String)], query: &mut SearchQuery, ignored: &mut Vec<Ignored>) {
+    for (name, value) in parameters {
+        match (name.as_str(), value.as_str()) {
+            ("_summary", "count") => {
+                query.count = 0;
+                query.total = Total::Accurate;
+            }
+            ("_summary", "false") | ("_contained", "false") => {}
+            ("_summary" | "_elements" | "_contained", _) => ignored.push(Ignored {
+                parameter: name.clone(),
+                reason: "not supported here yet; resources are given whole".to_owned(),
+            }),
+            _ => {}
+        }
+    }
+}
+
+fn write(
+    act: &Act<'_>,
+    parameters: &[(String, String)],
+    query: &SearchQuery,
+    ignored: &[Ignored],
+    page: &Page,
+) -> Result<String, Failure> {
+    let mut bundle = BundleWriter::new("searchset", page.total);
+    let left_out = |name: &str| ignored.iter().any(|one| one.parameter == name);
+    let used: Vec<(String, String)> = parameters.iter().filter(|(name, _)| !left_out(name)).cloned().collect();
+    let url = |parameters: &[(String, String)]| {
+        let query = encode_query(parameters);
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}/{}{mark}{query}", act.app.base, act.route.type_name())
+    };
+    let mut links = vec![("self", url(&used))];
+    if let Some(cursor) = &page.next {
+        let text = serde_json::to_vec(cursor).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
+        let mut next = used.clone();
+        next.push((CURSOR.to_owned(), URL_SAFE_NO_PAD.encode(text)));
+        links.push(("next", url(&next)));
+    }
+    bundle.links(&links);
+    if query.count > 0 {
+        for entry in &page.entries {
+            let version = &entry.version;
+            let mode = match entry.mode {
+                EntryMode::Match => "match",
+                EntryMode::Include => "include",
+            };
+            let full_url = format!("{}/{}/{}", act.app.base, version.resource_type, version.id);
+            bundle.search_entry(&full_url, version.body.as_deref().unwrap_or("{}"), mode);
+        }
+    }
+    if !ignored.is_empty() {
+        let issues = ignored
+            .iter()
+            .map(|one| Issue::warning(IssueCode::NotSupported, format!("'{}' was left out: {}", one.parameter, one.reason)));
+        bundle.search_entry("", &OperationOutcome { issues: issues.collect() }.to_json(), "outcome");
+    }
+    Ok(bundle.finish())
+}
+
+fn encode_query(parameters: &[(String, String)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
+fn decode(text: &str) -> Result<Cursor, Failure> {
+    let wrong = || Failure::new(400, IssueCode::Invalid, "this page link is not one this server made; start the search again");
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+    serde_json::from_slice(&bytes).map_err(|_| wrong())
+}

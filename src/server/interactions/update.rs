@@ -1,0 +1,62 @@
+//! `update` (R4 http.html#update), which creates under the client's id where there is nothing yet;
+//! conditional too (#cond-update).
+
+use salus_access::Interaction;
+use salus_fhir::outcome::{Issue, IssueCode};
+use salus_store::write::transaction::{Entry, Target};
+use salus_store::write::{Change, Method};
+use salus_store::{Precondition, Written};
+
+use super::{answer, only, validated};
+use crate::conditional::precondition;
+use crate::dispatch::{Act, Done};
+use crate::failure::Failure;
+
+/// Replaces a resource, or creates it under the id in the path.
+///
+/// # Errors
+/// 400 where the body's id is not the path's, 412 for a version conflict or criteria with several
+/// matches, 422 for a resource that is none.
+pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
+    let resource = act.request.resource()?;
+    let resource_type = act.route.type_name();
+    validated(act.app, resource_type, &resource)?;
+    let precondition: Precondition = precondition(act.request)?;
+    let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(act.route.interaction, one)).collect();
+    let written = if act.route.interaction == Interaction::Update {
+        let id = act.route.id();
+        expect_id(resource.get_str("id"), id)?;
+        let change = Change {
+            access: act.access.clone(),
+            resource_type: resource_type.to_owned(),
+            id: id.to_owned(),
+            method: Method::Put,
+            content: Some(act.app.store.content(resource_type, id, &resource)),
+            precondition,
+        };
+        act.app.store.commit(&[change], audit).await?
+    } else {
+        let entry = Entry {
+            access: act.access.clone(),
+            location: String::new(),
+            full_url: None,
+            resource_type: resource_type.to_owned(),
+            target: Target::Criteria(act.request.query.clone()),
+            method: Method::Put,
+            resource: Some(resource),
+            precondition,
+        };
+        act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?
+    };
+    Ok(answer(act.request, only(&written)?).into())
+}
+
+/// The body must carry the id of the path.
+pub(super) fn expect_id(found: Option<&str>, expected: &str) -> Result<(), Failure> {
+    let message = match found {
+        Some(id) if id == expected => return Ok(()),
+        Some(id) => format!("the resource's id is '{id}', but the path says '{expected}'"),
+        None => format!("the resource needs the id of the path, '{expected}'"),
+    };
+    Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at("id")))
+}

@@ -1,0 +1,16 @@
+//! `vread` (R4 http.html#vread).
+
+use crate::dispatch::{Act, Done};
+use crate::failure::Failure;
+use crate::response::FhirResponse;
+
+/// Reads one version.
+///
+/// # Errors
+/// 404 for what does not exist or may not be seen, 410 for the version that records a deletion.
+pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
+    let wanted = act.route.version.unwrap_or_default();
+    let version = act.app.store.vread(&act.access, act.route.type_name(), act.route.id(), wanted).await?;
+    let records = vec![act.caller.shown(act.route, act.request, version.version, &version.patients)];
+    Ok(Done { response: FhirResponse::version(version), records })
+}

@@ -1,0 +1,133 @@
+//! The OAuth endpoints: thin handlers over `salus-auth` (SMART App Launch 2.2; RFC 6749, 7009, 7662).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use salus_access::Interaction;
+use salus_audit::{AuditKind, Outcome};
+use salus_auth::{IntrospectionRequest, OAuthError, RevocationRequest, TokenRequest};
+
+use crate::account::Caller;
+use crate::app::App;
+use crate::http::request_id;
+
+/// `GET /fhir/.well-known/smart-configuration`
+pub async fn smart_configuration(State(app): State<Arc<App>>) -> Response {
+    Json(app.auth.smart_configuration()).into_response()
+}
+
+/// `GET /auth/jwks`
+pub async fn jwks(State(app): State<Arc<App>>) -> Response {
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(app.auth.jwks())).into_response()
+}
+
+/// `POST /auth/token`
+pub async fn token(
+    State(app): State<Arc<App>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let request = TokenRequest::from_form(&body);
+    let client_id = request.as_ref().ok().and_then(|request| request.assertion.client_id.clone());
+    let result = match request {
+        Ok(request) => app.auth.token(&request, Some(address.ip())).await,
+        Err(error) => Err(error),
+    };
+    let kind = if result.is_ok() { AuditKind::TokenIssued } else { AuditKind::TokenRefused };
+    let failed = result.as_ref().err();
+    if let Err(unavailable) = account(&app, kind, address, &headers, client_id, failed).await {
+        return unavailable;
+    }
+    match result {
+        Ok(response) => no_store(Json(response).into_response()),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// `POST /auth/introspect`
+pub async fn introspect(
+    State(app): State<Arc<App>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let result = match IntrospectionRequest::from_form(&body) {
+        Ok(request) => app.auth.introspect(&request, authorization, Some(address.ip())).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(response) => no_store(Json(response).into_response()),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// `POST /auth/revoke`
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let request = RevocationRequest::from_form(&body);
+    let client_id = request.as_ref().ok().and_then(|request| request.assertion.client_id.clone());
+    let result = match request {
+        Ok(request) => app.auth.revoke(&request, Some(address.ip())).await,
+        Err(error) => Err(error),
+    };
+    let failed = result.as_ref().err();
+    if let Err(unavailable) = account(&app, AuditKind::TokenRevoked, address, &headers, client_id, failed).await {
+        return unavailable;
+    }
+    match result {
+        Ok(()) => no_store(StatusCode::OK.into_response()),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// Makes the record of a token event durable; the answer to give where that fails.
+async fn account(
+    app: &App,
+    kind: AuditKind,
+    address: SocketAddr,
+    headers: &HeaderMap,
+    client_id: Option<String>,
+    failed: Option<&OAuthError>,
+) -> Result<(), Response> {
+    let caller = Caller { principal: None, address: Some(address.ip()), request_id: request_id(headers) };
+    let mut record = caller.record(kind, Interaction::Capabilities);
+    record.interaction = "".into();
+    // Unproven where the request failed, but what a compliance officer looks for.
+    record.client_id = client_id.map(|id| id.chars().take(256).collect::<String>().into());
+    record.status = failed.map_or(200, OAuthError::status);
+    if let Some(error) = failed {
+        record.outcome = Outcome::SeriousFailure;
+        record.outcome_description = Some(error.description().to_owned().into());
+    }
+    app.store.audit().append(&[record]).await.map_err(|error| {
+        tracing::warn!(%error, "token event could not be audited");
+        StatusCode::SERVICE_UNAVAILABLE.into_response()
+    })
+}
+
+fn refusal(error: &OAuthError) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = (status, Json(error)).into_response();
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    no_store(response)
+}
+
+/// RFC 6749 section 5.1: tokens are never cached.
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,179 @@
+//! A FHIR request, whichever way it came: over HTTP or as an entry of a Bundle.
+
+use salus_fhir::json::{self, Limits, Value};
+use salus_fhir::outcome::{Issue, IssueCode};
+
+use crate::failure::Failure;
+
+/// Largest body of a single resource, bytes (contract, "Defaults").
+pub const LARGEST_RESOURCE: usize = 16 << 20;
+/// Largest body of a Bundle, bytes (contract, "Defaults").
+pub const LARGEST_BUNDLE: usize = 64 << 20;
+
+/// HTTP methods of the RESTful API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// `GET`, and `HEAD`, which is answered alike but for the body.
+    Get,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+}
+
+impl Verb {
+    /// Reads a method's name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "GET" | "HEAD" => Self::Get,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
+            "DELETE" => Self::Delete,
+            _ => return None,
+        })
+    }
+
+    /// The method's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How the answer to a write is wanted (R4 http.html#ops, `Prefer: return=`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Return {
+    /// The resource as stored.
+    #[default]
+    Representation,
+    /// No body.
+    Minimal,
+    /// An OperationOutcome.
+    OperationOutcome,
+}
+
+/// A FHIR request.
+#[derive(Debug, Clone, Default)]
+pub struct FhirRequest<'a> {
+    /// Method; `None` only by default.
+    pub verb: Option<Verb>,
+    /// Path below the FHIR base, without a leading slash: `Patient/1/_history`.
+    pub path: String,
+    /// The raw query, without `?`.
+    pub query: String,
+    /// Body bytes.
+    pub body: Body<'a>,
+    /// Media type of the body, without parameters; empty where none was said.
+    pub content_type: String,
+    /// `If-Match`
+    pub if_match: Option<String>,
+    /// `If-None-Match`
+    pub if_none_match: Option<String>,
+    /// `If-Modified-Since`
+    pub if_modified_since: Option<String>,
+    /// `If-None-Exist`
+    pub if_none_exist: Option<String>,
+    /// `Prefer`
+    pub prefer: Option<String>,
+}
+
+/// The body of a request: bytes off the wire, or a resource that came inside a Bundle.
+#[derive(Debug, Clone, Default)]
+pub enum Body<'a> {
+    /// There is none.
+    #[default]
+    Empty,
+    /// Bytes.
+    Bytes(axum::body::Bytes),
+    /// `Bundle.entry.resource`.
+    Resource(&'a Value<'a>),
+}
+
+impl FhirRequest<'_> {
+    /// The query's parameters, decoded.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
+    }
+
+    /// The first value of a query parameter.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Path and query, as the audit keeps it.
+    pub fn target(&self) -> String {
+        match self.query.is_empty() {
+            true => self.path.clone(),
+            false => format!("{}?{}", self.path, self.query),
+        }
+    }
+
+    /// Whether `Prefer: handling=strict` (R4 search.html#errors).
+    pub fn strict(&self) -> bool {
+        self.preference("handling").is_some_and(|value| value == "strict")
+    }
+
+    /// How the answer to a write is wanted.
+    pub fn wanted_return(&self) -> Return {
+        match self.preference("return") {
+            Some("minimal") => Return::Minimal,
+            Some("OperationOutcome") => Return::OperationOutcome,
+            _ => Return::Representation,
+        }
+    }
+
+    /// The value of one preference of `Prefer` (RFC 7240).
+    fn preference(&self, name: &str) -> Option<&str> {
+        self.prefer
+            .as_deref()?
+            .split([',', ';'])
+            .filter_map(|one| one.trim().split_once('='))
+            .find(|(known, _)| known.trim() == name)
+            .map(|(_, value)| value.trim().trim_matches('"'))
+    }
+
+    /// The resource in the body, parsed into `buffer`.
+    ///
+    /// # Errors
+    /// 415 for another media type than FHIR JSON, 400 for what is not one JSON object.
+    pub fn resource<'b>(&'b self) -> Result<Value<'b>, Failure> {
+        match &self.body {
+            Body::Empty => Err(Failure::new(400, IssueCode::Structure, "the request needs a resource in its body")),
+            Body::Resource(value) => Ok((*value).clone()),
+            Body::Bytes(bytes) => {
+                self.expect_json()?;
+                let value = json::parse_bytes(bytes, &Limits::default()).map_err(|error| {
+                    let issue = Issue::error(IssueCode::Structure, error.to_string());
+                    Failure::of(400, issue.at(error.expression.clone()))
+                })?;
+                match value {
+                    Value::Object(_) => Ok(value),
+                    other => {
+                        let message = format!("the body is {}, not a resource (a JSON object)", other.kind());
+                        Err(Failure::new(400, IssueCode::Structure, message))
+                    }
+                }
+            }
+        }
+    }
+
+    fn expect_json(&self) -> Result<(), Failure> {
+        match self.content_type.as_str() {
+            "" | "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json" => Ok(()),
+            other => {
+                let message = format!("media type '{other}' is not supported here; send application/fhir+json");
+                Err(Failure::new(415, IssueCode::NotSupported, message))
+            }
+        }
+    }
+}

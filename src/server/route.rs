@@ -1,0 +1,143 @@
+//! What a method and a path ask for (R4 http.html#summary).
+
+use salus_access::Interaction;
+use salus_fhir::Definitions;
+use salus_fhir::outcome::IssueCode;
+use salus_fhir::validation::is_id;
+
+use crate::failure::Failure;
+use crate::request::{FhirRequest, Verb};
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The interaction.
+    pub interaction: Interaction,
+    /// Resource type; `None` on system level.
+    pub resource_type: Option<String>,
+    /// Logical id, for instances.
+    pub id: Option<String>,
+    /// Version, for vread.
+    pub version: Option<i32>,
+}
+
+impl Route {
+    /// The resource type; empty on system level.
+    pub fn type_name(&self) -> &str {
+        self.resource_type.as_deref().unwrap_or_default()
+    }
+
+    /// The logical id; empty where there is none.
+    pub fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or_default()
+    }
+
+    /// `Type/id`, where the request is about one resource.
+    pub fn reference(&self) -> Option<String> {
+        Some(format!("{}/{}", self.resource_type.as_ref()?, self.id.as_ref()?))
+    }
+
+    /// Reads the path below the FHIR base.
+    ///
+    /// # Errors
+    /// 404 for a path that leads nowhere, 405 for a method that the path does not take.
+    pub fn of(request: &FhirRequest<'_>, definitions: &Definitions) -> Result<Self, Failure> {
+        let verb = request.verb.unwrap_or(Verb::Get);
+        let segments: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let conditional = !request.query.is_empty();
+        match segments.as_slice() {
+            [] => system(verb),
+            ["metadata"] if verb == Verb::Get => Ok(Self::on_system(Interaction::Capabilities)),
+            ["_history"] if verb == Verb::Get => Ok(Self::on_system(Interaction::HistorySystem)),
+            [name] if name.starts_with('$') => Ok(Self::on_system(operation(name)?)),
+            [kind, rest @ ..] => {
+                if !definitions.is_resource_type(kind) {
+                    let message = format!("'{kind}' is not a resource type of R4");
+                    return Err(Failure::new(404, IssueCode::NotSupported, message));
+                }
+                let route = |interaction, id: Option<&str>, version| Self {
+                    interaction,
+                    resource_type: Some((*kind).to_owned()),
+                    id: id.map(str::to_owned),
+                    version,
+                };
+                match rest {
+                    [] => Ok(route(on_type(verb, conditional, request.if_none_exist.is_some())?, None, None)),
+                    ["_search"] if verb == Verb::Post => Ok(route(Interaction::SearchType, None, None)),
+                    ["_history"] if verb == Verb::Get => Ok(route(Interaction::HistoryType, None, None)),
+                    [name] if name.starts_with('$') => Ok(route(operation(name)?, None, None)),
+                    [id] => Ok(route(on_instance(verb)?, Some(valid_id(id)?), None)),
+                    [id, "_history"] if verb == Verb::Get => {
+                        Ok(route(Interaction::HistoryInstance, Some(valid_id(id)?), None))
+                    }
+                    [id, "_history", version] if verb == Verb::Get => {
+                        // A version that is no number of ours is one that does not exist.
+                        Ok(route(Interaction::Vread, Some(valid_id(id)?), Some(version.parse().unwrap_or(-1))))
+                    }
+                    [id, name] if name.starts_with('$') => Ok(route(operation(name)?, Some(valid_id(id)?), None)),
+                    _ => Err(nowhere(&request.path)),
+                }
+            }
+        }
+    }
+
+    fn on_system(interaction: Interaction) -> Self {
+        Self { interaction, resource_type: None, id: None, version: None }
+    }
+}
+
+fn system(verb: Verb) -> Result<Route, Failure> {
+    match verb {
+        // Whether it is a batch or a transaction, the body says.
+        Verb::Post => Ok(Route::on_system(Interaction::Batch)),
+        Verb::Get => Ok(Route::on_system(Interaction::SearchSystem)),
+        _ => Err(method_not_allowed("GET, POST")),
+    }
+}
+
+fn on_type(verb: Verb, conditional: bool, if_none_exist: bool) -> Result<Interaction, Failure> {
+    let criteria = || Failure::new(400, IssueCode::Required, "this needs an id in the path, or search criteria in the query");
+    match verb {
+        Verb::Get => Ok(Interaction::SearchType),
+        Verb::Post if if_none_exist => Ok(Interaction::ConditionalCreate),
+        Verb::Post => Ok(Interaction::Create),
+        Verb::Put if conditional => Ok(Interaction::ConditionalUpdate),
+        Verb::Delete if conditional => Ok(Interaction::ConditionalDelete),
+        Verb::Put | Verb::Delete => Err(criteria()),
+        Verb::Patch => Err(patch_unsupported()),
+    }
+}
+
+fn on_instance(verb: Verb) -> Result<Interaction, Failure> {
+    match verb {
+        Verb::Get => Ok(Interaction::Read),
+        Verb::Put => Ok(Interaction::Update),
+        Verb::Delete => Ok(Interaction::Delete),
+        Verb::Patch => Err(patch_unsupported()),
+        Verb::Post => Err(method_not_allowed("GET, PUT, DELETE")),
+    }
+}
+
+fn patch_unsupported() -> Failure {
+    Failure::new(405, IssueCode::NotSupported, "PATCH is not supported here yet; read, change and update").with_header("Allow", "GET, PUT, DELETE")
+}
+
+fn operation(name: &str) -> Result<Interaction, Failure> {
+    let known = Interaction::operation(name.trim_start_matches('$'));
+    known.filter(|_| crate::operations::is_served(name)).ok_or_else(|| {
+        Failure::new(404, IssueCode::NotSupported, format!("no operation {name} here"))
+    })
+}
+
+/// An id that cannot exist is one that does not.
+fn valid_id(id: &str) -> Result<&str, Failure> {
+    if is_id(id) { Ok(id) } else { Err(Failure::new(404, IssueCode::NotFound, "no resource has such an id (1 to 64 of A-Z a-z 0-9 - .)")) }
+}
+
+fn method_not_allowed(allow: &str) -> Failure {
+    Failure::new(405, IssueCode::NotSupported, format!("this path takes {allow}")).with_header("Allow", allow)
+}
+
+fn nowhere(path: &str) -> Failure {
+    Failure::new(404, IssueCode::NotFound, format!("nothing at '{path}'"))
+}
