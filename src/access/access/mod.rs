@@ -91,10 +91,9 @@ impl TypeSelector {
 }
 
 /// What holds for a patient's data where no active Consent decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DefaultPolicy {
     /// Permit what is not labelled as more than normally confidential (`R`, `V`).
-    #[default]
     PermitNormal,
     /// Permit everything.
     PermitAll,

@@ -7,7 +7,7 @@ use crate::policy::tests::{caller, policy};
 
 fn access(who: &str, scopes: &str, launch: Option<&str>, on: &str) -> Arc<Access> {
     authorize(
-        &policy(),
+        policy(),
         &caller(who, scopes, launch),
         Interaction::SearchType,
         Some(on),
@@ -105,7 +105,7 @@ fn consent_sees_purpose_actors_and_broken_glass() {
     let mut principal = caller("clinician", "user/*.rs", None);
     principal.purpose_of_use = "BTG".to_owned();
     principal.actors = vec!["Organization/1".to_owned(), "Practitioner/1".to_owned()];
-    let access = authorize(&policy(), &principal, Interaction::Read, Some("Patient")).unwrap();
+    let access = authorize(policy(), &principal, Interaction::Read, Some("Patient")).unwrap();
     let ConsentView::Enforce {
         purpose,
         actors,

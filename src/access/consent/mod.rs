@@ -89,6 +89,8 @@ pub struct ConsentRule {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,27 @@
 //! The policy as a table: who, with which scopes, may do what.
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::access::authorize;
 use crate::interaction::Interaction;
 use crate::principal::User;
 use crate::scope::parse_scopes;
 
-pub(crate) fn policy() -> Policy {
-    Policy::with_types(TypeTable::sample(), Settings::default()).unwrap()
+/// A policy of its own, for tests that change it or look at what it remembers.
+fn new_policy() -> Policy {
+    let settings = Settings {
+        base: String::new(),
+        default_policy: DefaultPolicy::PermitAll,
+        cached_tokens: 8,
+    };
+    Policy::with_types(TypeTable::sample(), settings).unwrap()
+}
+
+/// The policy, parsed once for all tests.
+pub(crate) fn policy() -> &'static Policy {
+    static POLICY: LazyLock<Policy> = LazyLock::new(new_policy);
+    &POLICY
 }
 
 /// A caller with these scopes. `who` is `client` or a role; `launch` the patient in context. Users
@@ -128,7 +142,7 @@ fn roles_bound_what_any_token_can_do() {
             principal.user.as_mut().unwrap().roles = vec!["client".to_owned()];
         }
         // `batch` takes nothing by itself, so it shows what the token reaches at all.
-        let access = authorize(&policy(), &principal, Interaction::Batch, None).unwrap();
+        let access = authorize(policy(), &principal, Interaction::Batch, None).unwrap();
         let mut granted = Vec::new();
         for (name, ..) in TypeTable::sample().iter() {
             let some = |p: &Permission| !access.grants_for(*p, name).is_empty();
@@ -170,7 +184,7 @@ fn each_interaction_takes_its_permission() {
     ] {
         for letters in everything {
             let principal = caller("client", &format!("system/Observation.{letters}"), None);
-            let answer = authorize(&policy(), &principal, interaction, Some("Observation"));
+            let answer = authorize(policy(), &principal, interaction, Some("Observation"));
             let expected = enough.split(' ').any(|granting| granting == letters);
             assert_eq!(answer.is_ok(), expected, "{interaction:?} with {letters}");
         }
@@ -182,7 +196,7 @@ fn a_scope_on_one_type_opens_no_other() {
     // awslabs/fhir-works-on-aws-authz-smart #83
     let principal = caller("clinician", "user/Patient.read", None);
     let refusal = authorize(
-        &policy(),
+        policy(),
         &principal,
         Interaction::SearchType,
         Some("Observation"),
@@ -201,7 +215,7 @@ fn a_scope_on_one_type_opens_no_other() {
 #[test]
 fn refusals_say_what_stood_in_the_way() {
     let refused = |principal: &Principal, interaction, on| {
-        authorize(&policy(), principal, interaction, on).unwrap_err()
+        authorize(policy(), principal, interaction, on).unwrap_err()
     };
     let read = Interaction::Read;
     let no_launch = caller("clinician", "patient/*.rs", None);
@@ -249,7 +263,7 @@ fn nobody_writes_an_audit_event() {
             ConditionalDelete,
         ] {
             let refusal =
-                authorize(&policy(), &principal, interaction, Some("AuditEvent")).unwrap_err();
+                authorize(policy(), &principal, interaction, Some("AuditEvent")).unwrap_err();
             assert_eq!(refusal, Refusal::AppendOnly, "{who} {interaction:?}");
         }
     }
@@ -266,12 +280,7 @@ fn only_a_role_that_allows_it_breaks_the_glass() {
     ] {
         let mut principal = caller(who, "user/*.rs system/*.rs", None);
         principal.purpose_of_use = "BTG".to_owned();
-        let answer = authorize(
-            &policy(),
-            &principal,
-            Interaction::Read,
-            Some("Observation"),
-        );
+        let answer = authorize(policy(), &principal, Interaction::Read, Some("Observation"));
         assert_eq!(answer.is_ok(), may, "{who}");
         assert!(may || answer.unwrap_err() == Refusal::BreakGlass);
     }
@@ -291,12 +300,12 @@ fn operations_take_what_their_table_says() {
     ] {
         let operation = Interaction::operation(name).unwrap();
         assert_eq!(
-            authorize(&policy(), &compliance, operation, on).is_ok(),
+            authorize(policy(), &compliance, operation, on).is_ok(),
             by_compliance,
             "{name}"
         );
         assert_eq!(
-            authorize(&policy(), &clinician, operation, on).is_ok(),
+            authorize(policy(), &clinician, operation, on).is_ok(),
             by_clinician,
             "{name}"
         );
@@ -307,22 +316,22 @@ fn operations_take_what_their_table_says() {
 #[test]
 fn system_level_takes_any_type_and_the_capability_statement_nothing() {
     let principal = caller("client", "system/Observation.s", None);
-    let access = authorize(&policy(), &principal, Interaction::SearchSystem, None).unwrap();
+    let access = authorize(policy(), &principal, Interaction::SearchSystem, None).unwrap();
     assert_eq!(
         access.types(),
         crate::TypeSelector::Only(vec!["Observation".to_owned()])
     );
     let nothing = caller("client", "openid", None);
-    assert!(authorize(&policy(), &nothing, Interaction::Capabilities, None).is_ok());
-    assert!(authorize(&policy(), &nothing, Interaction::SearchSystem, None).is_err());
+    assert!(authorize(policy(), &nothing, Interaction::Capabilities, None).is_ok());
+    assert!(authorize(policy(), &nothing, Interaction::SearchSystem, None).is_err());
     // A scope on clinical data does not turn into one on audit for who may only read audit.
     let compliance = caller("compliance", "user/Observation.rs", None);
-    assert!(authorize(&policy(), &compliance, Interaction::SearchSystem, None).is_err());
+    assert!(authorize(policy(), &compliance, Interaction::SearchSystem, None).is_err());
 }
 
 #[test]
 fn an_answer_is_remembered_for_its_token_and_for_nobody_else() {
-    let policy = policy();
+    let policy = new_policy();
     let read = |principal: &Principal| {
         authorize(&policy, principal, Interaction::Read, Some("Observation"))
     };
@@ -341,12 +350,12 @@ fn an_answer_is_remembered_for_its_token_and_for_nobody_else() {
 #[test]
 fn the_policy_is_shared_between_threads() {
     fn shared<T: Send + Sync + 'static>(_: &T) {}
-    shared(&policy());
+    shared(policy());
 }
 
 #[test]
 fn running_out_of_limits_refuses() {
-    let mut policy = policy();
+    let mut policy = new_policy();
     policy.program = policy.program.set_limits(AuthorizerLimits {
         max_facts: 10,
         ..limits()
@@ -369,15 +378,7 @@ fn a_token_with_a_scope_for_every_type_and_odd_words_is_decided() {
         &format!("{} system/Observation.r", many.join(" ")),
         None,
     );
-    assert!(
-        authorize(
-            &policy(),
-            &principal,
-            Interaction::Read,
-            Some("Observation")
-        )
-        .is_ok()
-    );
+    assert!(authorize(policy(), &principal, Interaction::Read, Some("Observation")).is_ok());
     let mut odd = caller("clinician", "user/*.rs", None);
     odd.user
         .as_mut()
@@ -385,5 +386,5 @@ fn a_token_with_a_scope_for_every_type_and_odd_words_is_decided() {
         .roles
         .push("\"); allow if true; //".to_owned());
     odd.purpose_of_use = "{x}$y".to_owned();
-    assert!(authorize(&policy(), &odd, Interaction::Read, Some("AuditEvent")).is_err());
+    assert!(authorize(policy(), &odd, Interaction::Read, Some("AuditEvent")).is_err());
 }
