@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::json::Value;
-use crate::search::ParameterTable;
 use crate::packages::{MANIFEST, Manifest, Member, Package, PackageError, R4_CORE, resource_type};
+use crate::search::ParameterTable;
 
 use super::types::{BindingStrength, TypeDefinition, Types};
 use super::value_sets::Terminology;

@@ -2,6 +2,8 @@
 
 use std::path::Path as FilePath;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::definitions::tests::r4;
 use crate::json::{Limits, parse};
@@ -327,6 +329,75 @@ fn entries_can_be_left_out() {
     let bundle = parse(text, &Limits::default()).unwrap();
     assert_eq!(Validator::new(&r4).validate(&bundle).len(), 1);
     assert_eq!(Validator::new(&r4).without_entries().validate(&bundle), []);
+}
+
+/// Any JSON made of names that mean something somewhere in FHIR.
+fn any_resource() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(&[
+        "resourceType",
+        "id",
+        "name",
+        "_name",
+        "given",
+        "_given",
+        "extension",
+        "url",
+        "valueString",
+        "_valueString",
+        "valueCoding",
+        "contained",
+        "entry",
+        "resource",
+        "coding",
+        "code",
+        "status",
+        "_",
+        "__id",
+        "text",
+        "div",
+        "birthDate",
+        "_birthDate",
+        "gender",
+        "meta",
+        "value",
+    ]);
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]?)(\\.[0-9])?",
+        "\"(Patient|Bundle|Observation|final|male|2000-02-3|é|)\"",
+    ];
+    let value = leaf.prop_recursive(6, 64, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(","))),
+            prop::collection::btree_map(name.clone(), inner, 0..8).prop_map(|members| {
+                let member = |(name, value): (&&str, &String)| format!("\"{name}\":{value}");
+                format!(
+                    "{{{}}}",
+                    members.iter().map(member).collect::<Vec<_>>().join(",")
+                )
+            }),
+        ]
+    });
+    ("Patient|Bundle|Observation|Parameters", value).prop_map(|(resource_type, value)| match value
+        .strip_prefix('{')
+    {
+        Some("}") | None => value,
+        Some(members) if members.contains("resourceType") => value,
+        Some(members) => format!("{{\"resourceType\":\"{resource_type}\",{members}"),
+    })
+}
+
+proptest! {
+    /// Whatever JSON comes, validation ends, and names the place of each fault it finds.
+    #[test]
+    fn any_json_is_judged(text in any_resource()) {
+        if let Some(r4) = r4() {
+            let found = issues(&r4, &text);
+            prop_assert!(found.len() <= 101);
+            prop_assert!(found.iter().all(|i| i.expression.is_some() || i.code == IssueCode::Incomplete));
+        }
+    }
 }
 
 /// Judges each resource in `text`, and says what is wrong with those that fail.
