@@ -280,7 +280,8 @@ fn aggregate(how: Aggregation, mut readings: Vec<Reading<'_>>) -> Feature {
     if how == Aggregation::Median {
         readings.sort_by(|a, b| a.value.total_cmp(&b.value));
         let middle = readings.len() / 2;
-        readings = readings[middle - usize::from(readings.len().is_multiple_of(2))..=middle].to_vec();
+        readings =
+            readings[middle - usize::from(readings.len().is_multiple_of(2))..=middle].to_vec();
     }
     let sum: f64 = readings.iter().map(|reading| reading.value).sum();
     let value = if how == Aggregation::Median {

@@ -10,6 +10,9 @@ use salus_analytics::time::HOUR;
 use salus_analytics::{
     Error, FeatureObservation, Features, Model, Models, Prediction, Subject, Window,
 };
+use salus_fhir::json::{Limits, parse};
+use salus_fhir::validation::validate;
+use salus_fhir::{Definitions, packages};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -435,5 +438,69 @@ fn codes_of_the_contract_are_inputs() {
         "6768-6", "2601-3", "10839-9", "6598-7", "29463-7",
     ] {
         assert!(codes.contains(&(LOINC, code)), "{code}");
+    }
+}
+
+/// Nothing where the R4 package is not in the cache directory.
+fn assert_valid(name: &str, text: &str) {
+    static R4: OnceLock<Option<Arc<Definitions>>> = OnceLock::new();
+    let r4 = R4.get_or_init(|| {
+        let cache = packages::default_cache_dir()?;
+        let package = packages::R4_CORE.path(&cache);
+        if !package.exists() {
+            eprintln!(
+                "SKIPPED: {} is not in the package cache",
+                packages::R4_CORE.file_name()
+            );
+            return None;
+        }
+        Some(Definitions::load_or_compile(&cache, &[package]).unwrap())
+    });
+    let Some(r4) = r4 else { return };
+    let issues = validate(&parse(text, &Limits::default()).unwrap(), r4);
+    assert!(issues.is_empty(), "{name}: {issues:?}");
+}
+
+#[test]
+fn what_is_built_is_valid_r4() {
+    let model = model();
+    let mut observations = patient(9.0, 60.0, 5.5);
+    observations.push(observation(99, "8867-4", 3, 900.0, "/min"));
+    let prediction = predict(&observations);
+    for (outside, withheld) in [(false, false), (true, true)] {
+        let context = context(outside, withheld);
+        assert_valid(
+            "RiskAssessment",
+            &risk_assessment::risk_assessment(&model, &prediction, &context),
+        );
+    }
+    assert_valid("Device", &risk_assessment::device(&model));
+    let context = ProvenanceContext {
+        id: Some("p1".into()),
+        target: "RiskAssessment/r1".into(),
+        recorded: 0,
+        requester: Requester::Reference("Practitioner/a".into()),
+    };
+    assert_valid(
+        "Provenance",
+        &risk_assessment::provenance(&model, &prediction, &context),
+    );
+}
+
+#[test]
+fn the_definitions_beside_it_are_valid_r4() {
+    let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fhir-profiles");
+    let mut files: Vec<PathBuf> = [
+        "risk-contribution",
+        "risk-baseline",
+        "risk-issues",
+        "inputs-may-be-withheld",
+    ]
+    .map(|name| profiles.join(format!("StructureDefinition-{name}.json")))
+    .into();
+    files.push(operations().join("risk-score/OperationDefinition-risk-score.json"));
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_valid(&file.file_name().unwrap().to_string_lossy(), &text);
     }
 }
