@@ -6,7 +6,17 @@
 /// chance nor an attacker makes two facts share a key, and no row has to be rechecked (see
 /// `docs/decisions/0001-search-keys.md`).
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Key(pub u128);
 

@@ -10,6 +10,9 @@ use super::expression::Literal;
 use crate::datatypes::Reference;
 use crate::json::Value;
 
+/// The property that extensions stand in.
+const EXTENSION: &str = "extension";
+
 /// What a search parameter does to a resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Program {
@@ -64,7 +67,10 @@ pub(super) enum Condition {
     /// One of the paths leads somewhere.
     Exists(Vec<Vec<Step>>),
     /// What a path leads to equals the literal.
-    Equals { paths: Vec<Vec<Step>>, literal: Literal },
+    Equals {
+        paths: Vec<Vec<Step>>,
+        literal: Literal,
+    },
     /// The negation.
     Not(Box<Condition>),
     /// All hold.
@@ -86,24 +92,62 @@ pub(super) fn walk<'r, 'j, F: FnMut(&'r Value<'j>)>(
         return found(value);
     };
     match step {
-        Step::Property(name) => match value.get(name) {
-            Some(Value::Array(items)) => items.iter().for_each(|item| walk(rest, item, resource, found)),
-            Some(one) => walk(rest, one, resource, found),
-            None => {}
-        },
-        Step::Item(name, index) => {
-            if let Some(item) = value.items(name).get(*index) {
-                walk(rest, item, resource, found);
-            }
-        }
-        Step::Extension(url) => {
-            let matching = value.items("extension").iter().filter(|one| one.get_str("url") == Some(url));
-            matching.for_each(|extension| walk(rest, extension, resource, found));
-        }
         Step::Filter(condition) => {
             if condition.holds(value, resource) == Some(true) {
                 walk(rest, value, resource, found);
             }
+        }
+        Step::Property(name) | Step::Item(name, _) => {
+            if let Some(member) = value.get(name) {
+                enter(step, rest, member, resource, found);
+            }
+        }
+        Step::Extension(_) => {
+            if let Some(member) = value.get(EXTENSION) {
+                enter(step, rest, member, resource, found);
+            }
+        }
+    }
+}
+
+/// As [`walk`], where the member that `step` names was found already.
+pub(super) fn enter<'r, 'j, F: FnMut(&'r Value<'j>)>(
+    step: &Step,
+    rest: &[Step],
+    member: &'r Value<'j>,
+    resource: &'r Value<'j>,
+    found: &mut F,
+) {
+    let items = member.as_array();
+    match step {
+        Step::Item(_, index) => {
+            if let Some(item) = items.and_then(|items| items.get(*index)) {
+                walk(rest, item, resource, found);
+            }
+        }
+        Step::Extension(url) => {
+            let matching = items
+                .unwrap_or_default()
+                .iter()
+                .filter(|one| one.get_str("url") == Some(url));
+            matching.for_each(|extension| walk(rest, extension, resource, found));
+        }
+        Step::Property(_) | Step::Filter(_) => match items {
+            Some(items) => items
+                .iter()
+                .for_each(|item| walk(rest, item, resource, found)),
+            None => walk(rest, member, resource, found),
+        },
+    }
+}
+
+impl Step {
+    /// The property that the step enters; none for a filter.
+    pub(super) fn property(&self) -> Option<&str> {
+        match self {
+            Self::Property(name) | Self::Item(name, _) => Some(name),
+            Self::Extension(_) => Some(EXTENSION),
+            Self::Filter(_) => None,
         }
     }
 }
@@ -114,7 +158,9 @@ impl Condition {
         match self {
             Self::Exists(paths) => {
                 let mut any = false;
-                paths.iter().for_each(|path| walk(path, value, resource, &mut |_| any = true));
+                paths
+                    .iter()
+                    .for_each(|path| walk(path, value, resource, &mut |_| any = true));
                 Some(any)
             }
             Self::Equals { paths, literal } => {
@@ -129,7 +175,9 @@ impl Condition {
             Self::Not(condition) => condition.holds(value, resource).map(|holds| !holds),
             Self::All(conditions) => combine(conditions, false, value, resource),
             Self::Any(conditions) => combine(conditions, true, value, resource),
-            Self::RefersTo(resource_type) => Some(target_type(value, resource) == Some(resource_type)),
+            Self::RefersTo(resource_type) => {
+                Some(target_type(value, resource) == Some(resource_type))
+            }
         }
     }
 }
@@ -164,11 +212,15 @@ impl Literal {
 /// The type of the resource that a Reference (or canonical) points at, as far as the resource itself
 /// tells: by the text, by the contained resource, or by `Reference.type`.
 fn target_type<'r>(reference: &'r Value<'_>, resource: &'r Value<'_>) -> Option<&'r str> {
-    let text = reference.as_str().or_else(|| reference.get_str("reference"));
+    let text = reference
+        .as_str()
+        .or_else(|| reference.get_str("reference"));
     let by_text = text.and_then(|text| match Reference::parse(text) {
         Reference::Fragment(id) => {
             let contained = resource.items("contained").iter();
-            contained.filter(|one| one.get_str("id") == Some(id)).find_map(|one| one.get_str("resourceType"))
+            contained
+                .filter(|one| one.get_str("id") == Some(id))
+                .find_map(|one| one.get_str("resourceType"))
         }
         other => other.resource_type(),
     });
@@ -177,7 +229,8 @@ fn target_type<'r>(reference: &'r Value<'_>, resource: &'r Value<'_>) -> Option<
 
 /// `Reference.type` may be a URL relative to FHIR's own structure definitions, or the whole one.
 pub(super) fn type_of_url(text: &str) -> &str {
-    text.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(text)
+    text.strip_prefix("http://hl7.org/fhir/StructureDefinition/")
+        .unwrap_or(text)
 }
 
 impl Program {

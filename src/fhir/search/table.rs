@@ -1,16 +1,19 @@
 //! All search parameters by resource type, and the extraction of their values.
 
+mod definition;
+mod extract;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::compile::Compiler;
-use super::convert::SPECIAL_VALUES;
-use super::expression::{Expression, parse};
-use super::program::{Component, Composite, Leaf, Program, walk};
+use super::program::Program;
 use super::{ParameterType, SearchError, SearchValue};
 use crate::definitions::{RawSearchParameter, TypeKind, Types};
 use crate::json::Value;
+use definition::Definition;
+use extract::Entrances;
 
 /// Where the parameters of FHIR itself are; they win over others of the same code.
 const CORE: &str = "http://hl7.org/fhir/SearchParameter/";
@@ -38,11 +41,18 @@ pub struct SearchParameter {
     program: Program,
 }
 
+/// The parameters of one resource type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct TypeParameters {
+    /// Sorted by code.
+    list: Vec<SearchParameter>,
+    entrances: Entrances,
+}
+
 /// All search parameters of all resource types, compiled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ParameterTable {
-    /// By resource type; each list sorted by code.
-    types: BTreeMap<String, Vec<SearchParameter>>,
+    types: BTreeMap<String, TypeParameters>,
     without_expression: Vec<String>,
 }
 
@@ -53,7 +63,8 @@ impl ParameterTable {
     /// # Errors
     /// [`SearchError::Expression`] for the first that lies outside the grammar.
     pub fn compile(types: &Types, raw: &[RawSearchParameter]) -> Result<Self, SearchError> {
-        let kinds: BTreeMap<&str, ParameterType> = raw.iter().map(|one| (one.url.as_str(), one.kind)).collect();
+        let kinds: BTreeMap<&str, ParameterType> =
+            raw.iter().map(|one| (one.url.as_str(), one.kind)).collect();
         let mut parsed = Vec::with_capacity(raw.len());
         let mut table = Self::default();
         for definition in raw {
@@ -63,10 +74,19 @@ impl ParameterTable {
             }
         }
         parsed.sort_by_key(|one| (!one.raw.url.starts_with(CORE), &one.raw.url));
-        for ty in types.iter().filter(|ty| ty.kind == TypeKind::Resource && !ty.abstract_) {
-            let compiler = Compiler { types, resource_type: &ty.name };
-            let parameters = compile_type(&compiler, &parsed)?;
-            table.types.insert(ty.name.clone(), parameters);
+        for ty in types
+            .iter()
+            .filter(|ty| ty.kind == TypeKind::Resource && !ty.abstract_)
+        {
+            let compiler = Compiler {
+                types,
+                resource_type: &ty.name,
+            };
+            let list = compile_type(&compiler, &parsed)?;
+            let entrances = Entrances::of(&list);
+            table
+                .types
+                .insert(ty.name.clone(), TypeParameters { list, entrances });
         }
         Ok(table)
     }
@@ -74,13 +94,17 @@ impl ParameterTable {
     /// The parameter `code` of a resource type, those of all resources included.
     pub fn get(&self, resource_type: &str, code: &str) -> Option<&SearchParameter> {
         let parameters = self.for_type(resource_type);
-        let at = parameters.binary_search_by(|one| one.code.as_str().cmp(code)).ok()?;
+        let at = parameters
+            .binary_search_by(|one| one.code.as_str().cmp(code))
+            .ok()?;
         Some(&parameters[at])
     }
 
     /// All parameters of a resource type, those of all resources included, sorted by code.
     pub fn for_type(&self, resource_type: &str) -> &[SearchParameter] {
-        self.types.get(resource_type).map_or(&[], Vec::as_slice)
+        self.types
+            .get(resource_type)
+            .map_or(&[], |parameters| &parameters.list)
     }
 
     /// Canonical URLs of the parameters that have no expression, and so are not in the table
@@ -111,159 +135,11 @@ impl ParameterTable {
         resource: &'r Value<'_>,
         emit: &mut impl FnMut(&'r SearchParameter, SearchValue<'r>),
     ) {
-        for parameter in self.for_type(resource_type) {
-            parameter.extract(base, resource, &mut |value| emit(parameter, value));
+        if let Some(parameters) = self.types.get(resource_type) {
+            parameters
+                .entrances
+                .extract(&parameters.list, base, resource, emit);
         }
-    }
-}
-
-impl SearchParameter {
-    /// Calls `emit` with each value found in `resource`, of the type that the parameter is for.
-    pub(super) fn extract<'r>(
-        &'r self,
-        base: &str,
-        resource: &'r Value<'_>,
-        emit: &mut dyn FnMut(SearchValue<'r>),
-    ) {
-        match &self.program {
-            Program::Values(leaves) => read(leaves, base, resource, resource, emit),
-            Program::Test(condition) => {
-                if let Some(holds) = condition.holds(resource, resource) {
-                    let code = if holds { "true" } else { "false" };
-                    emit(SearchValue::Token { system: Some(SPECIAL_VALUES), code: Some(code), text: None });
-                }
-            }
-            Program::Composite(composites) => {
-                for composite in composites {
-                    let Composite { base: path, components } = composite;
-                    walk(path, resource, resource, &mut |at| combine(components, base, at, resource, emit));
-                }
-            }
-            Program::Stored => {}
-        }
-    }
-}
-
-/// Converts all that the leaves find from `start`.
-fn read<'r>(
-    leaves: &'r [Leaf],
-    base: &str,
-    start: &'r Value<'_>,
-    resource: &'r Value<'_>,
-    emit: &mut dyn FnMut(SearchValue<'r>),
-) {
-    for leaf in leaves {
-        walk(&leaf.path, start, resource, &mut |found| leaf.conversion.convert(found, base, emit));
-    }
-}
-
-/// Emits every combination of one value from each component.
-fn combine<'r>(
-    components: &'r [Component],
-    base: &str,
-    start: &'r Value<'_>,
-    resource: &'r Value<'_>,
-    emit: &mut dyn FnMut(SearchValue<'r>),
-) {
-    let mut combinations = Vec::new();
-    // From the last to the first: a value of a measurement is absent more often than its code.
-    for component in components.iter().rev() {
-        let mut values = Vec::new();
-        let start = if component.from_resource { resource } else { start };
-        read(&component.leaves, base, start, resource, &mut |value| values.push(value));
-        if values.is_empty() {
-            return;
-        }
-        combinations.push(values);
-    }
-    let mut chosen = vec![0; combinations.len()];
-    loop {
-        let values = combinations.iter().zip(&chosen).rev().map(|(values, at)| values[*at].clone());
-        emit(SearchValue::Composite(values.collect()));
-        // Counts up, each digit in the base of its component's number of values.
-        let Some(place) = (0..chosen.len()).find(|place| chosen[*place] + 1 < combinations[*place].len()) else {
-            return;
-        };
-        chosen[..place].fill(0);
-        chosen[place] += 1;
-    }
-}
-
-/// A definition whose expressions are parsed.
-struct Definition<'a> {
-    raw: &'a RawSearchParameter,
-    text: &'a str,
-    expression: Expression,
-    components: Vec<ParsedComponent>,
-}
-
-/// A component of a composite, parsed.
-#[derive(Clone)]
-struct ParsedComponent {
-    url: String,
-    kind: ParameterType,
-    expression: Expression,
-}
-
-/// Exchanges the definitions of a composite's components, leaving the expressions in their order.
-fn swap_definitions(components: &mut [ParsedComponent]) {
-    if let [first, second] = components {
-        std::mem::swap(&mut first.url, &mut second.url);
-        std::mem::swap(&mut first.kind, &mut second.kind);
-    }
-}
-
-impl<'a> Definition<'a> {
-    fn parse(
-        raw: &'a RawSearchParameter,
-        text: &'a str,
-        kinds: &BTreeMap<&str, ParameterType>,
-    ) -> Result<Self, SearchError> {
-        let refuse = |text: &str, reason| refusal(raw, &raw.base.join(", "), text, reason);
-        let components = raw.components.iter().map(|(url, text)| {
-            let kind = kinds.get(url.as_str()).ok_or_else(|| refuse(text, format!("{url} is not known")))?;
-            let expression = parse(text).map_err(|reason| refuse(text, reason))?;
-            Ok(ParsedComponent { url: url.clone(), kind: *kind, expression })
-        });
-        let components = components.collect::<Result<_, SearchError>>()?;
-        let expression = parse(text).map_err(|reason| refuse(text, reason))?;
-        Ok(Self { raw, text, expression, components })
-    }
-
-    /// The base of the definition that `resource_type` comes under, if one does.
-    fn base_of(&self, types: &Types, resource_type: &str) -> Option<&'a str> {
-        self.raw.base.iter().map(String::as_str).find(|base| types.is_a(resource_type, base))
-    }
-
-    fn compile(&self, compiler: &Compiler<'_>, base: &str) -> Result<SearchParameter, SearchError> {
-        let kind = self.raw.kind;
-        let mut components = self.components.clone();
-        let program = match kind {
-            _ if STORED.contains(&self.raw.code.as_str()) => Ok(Program::Stored),
-            ParameterType::Composite => {
-                let parts = |components: &[ParsedComponent]| {
-                    components.iter().map(|one| (one.kind, one.expression.clone())).collect::<Vec<_>>()
-                };
-                compiler.composite(&self.expression, &parts(&components)).or_else(|reason| {
-                    // R4 has the two definitions of DocumentReference-relationship swapped.
-                    swap_definitions(&mut components);
-                    compiler.composite(&self.expression, &parts(&components)).map_err(|_| reason)
-                })
-            }
-            _ => compiler.program(kind, &self.expression),
-        };
-        let program =
-            program.map_err(|reason| refusal(self.raw, compiler.resource_type, self.text, reason))?;
-        let targets = program.referred_types().unwrap_or_else(|| self.raw.target.clone());
-        Ok(SearchParameter {
-            code: self.raw.code.clone(),
-            url: self.raw.url.clone(),
-            kind,
-            base: base.to_owned(),
-            targets,
-            components: components.into_iter().map(|one| (one.url, one.kind)).collect(),
-            program,
-        })
     }
 }
 
@@ -282,10 +158,6 @@ fn compile_type(
         }
     }
     Ok(parameters.into_values().collect())
-}
-
-fn refusal(raw: &RawSearchParameter, base: &str, text: &str, reason: String) -> SearchError {
-    SearchError::Expression { url: raw.url.clone(), base: base.to_owned(), expression: text.to_owned(), reason }
 }
 
 #[cfg(test)]
