@@ -13,18 +13,21 @@ use crate::search::SearchValue;
 use crate::search::convert::SPECIAL_VALUES;
 use crate::search::program::{Component, Composite, Leaf, Program, Step, enter, walk};
 
+/// Where a path is: the positions of its parameter and of its leaf there.
+type Start = (u16, u16);
+
 /// Which paths begin at which property of a resource type.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entrances {
-    /// Sorted by property; each with the positions of parameters and of their leaves.
-    by_property: Vec<(Box<str>, Vec<(u16, u16)>)>,
+    /// Sorted by property.
+    by_property: Vec<(Box<str>, Vec<Start>)>,
     /// Positions of the parameters that look at the resource as a whole.
     whole: Vec<u16>,
 }
 
 impl Entrances {
     pub(super) fn of(parameters: &[SearchParameter]) -> Self {
-        let mut by_property = BTreeMap::<&str, Vec<(u16, u16)>>::new();
+        let mut by_property = BTreeMap::<&str, Vec<Start>>::new();
         let mut whole = Vec::new();
         for (position, parameter) in parameters.iter().enumerate() {
             let properties = match &parameter.program {
@@ -90,7 +93,7 @@ impl Entrances {
         }
     }
 
-    fn starting_at(&self, property: &str) -> &[(u16, u16)] {
+    fn starting_at(&self, property: &str) -> &[Start] {
         match self
             .by_property
             .binary_search_by(|(name, _)| name.as_ref().cmp(property))
