@@ -12,6 +12,7 @@ use crate::time;
 use crate::units::{Analyte, Unit};
 use crate::window::Window;
 use salus_fhir::json::Value;
+use std::collections::HashMap;
 
 /// What a model may use of the Patient itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -122,9 +123,10 @@ impl Features {
         what_if: &[WhatIf],
     ) -> Result<Features> {
         let mut features = Features::default();
-        for input in &model.inputs {
+        let candidates = Candidates::collect(model, observations, window);
+        for (at, input) in model.inputs.iter().enumerate() {
             let column = match input.source {
-                Source::Observation => features.observed(input, observations, window),
+                Source::Observation => features.observed(input, &candidates, at),
                 Source::Age => subject_column(subject, age(subject, window.end), input),
                 Source::SexMale => subject_column(subject, male(subject), input),
             };
@@ -136,21 +138,13 @@ impl Features {
         Ok(features)
     }
 
-    fn observed(
-        &mut self,
-        input: &Input,
-        observations: &[FeatureObservation],
-        window: &Window,
-    ) -> Feature {
+    fn observed(&mut self, input: &Input, candidates: &Candidates<'_>, at: usize) -> Feature {
         let Some(unit) = Unit::parse(&input.unit) else {
             return Feature::default();
         };
-        for codes in [&input.codes, &input.alternatives] {
-            let mut readings = Vec::new();
-            for observation in observations.iter().filter(|o| window.holds(o.effective)) {
-                let Some(code) = codes.iter().find(|code| carries(observation, code)) else {
-                    continue;
-                };
+        for found in [&candidates.of_codes[at], &candidates.of_alternatives[at]] {
+            let mut readings = Vec::with_capacity(found.len());
+            for (observation, code) in found {
                 match convert(
                     input,
                     &unit,
@@ -223,11 +217,72 @@ impl Features {
     }
 }
 
-fn carries(observation: &FeatureObservation, code: &InputCode) -> bool {
-    observation
-        .codes
-        .iter()
-        .any(|(system, value)| *value == code.code && *system == code.system)
+/// An Observation with the code of the input that takes it.
+type Candidate<'o> = (&'o FeatureObservation, &'o InputCode);
+
+/// The Observations inside the window that each input could take, found in one pass.
+struct Candidates<'o> {
+    of_codes: Vec<Vec<Candidate<'o>>>,
+    of_alternatives: Vec<Vec<Candidate<'o>>>,
+}
+
+impl<'o> Candidates<'o> {
+    fn collect(
+        model: &'o Description,
+        observations: &'o [FeatureObservation],
+        window: &Window,
+    ) -> Self {
+        let mut takers: HashMap<&str, Vec<(usize, bool, &'o InputCode)>> = HashMap::new();
+        for (at, input) in model.inputs.iter().enumerate() {
+            if input.source != Source::Observation {
+                continue;
+            }
+            let first = input.codes.iter().map(|code| (true, code));
+            let then = input.alternatives.iter().map(|code| (false, code));
+            for (preferred, code) in first.chain(then) {
+                takers
+                    .entry(&code.code)
+                    .or_default()
+                    .push((at, preferred, code));
+            }
+        }
+        let width = model.inputs.len();
+        let mut candidates = Candidates {
+            of_codes: vec![Vec::new(); width],
+            of_alternatives: vec![Vec::new(); width],
+        };
+        for observation in observations.iter().filter(|o| window.holds(o.effective)) {
+            for (system, code) in &observation.codes {
+                for &(at, preferred, taken) in takers.get(code.as_str()).into_iter().flatten() {
+                    if *system == taken.system {
+                        candidates.add(at, preferred, observation, taken);
+                    }
+                }
+            }
+        }
+        candidates
+    }
+
+    /// Adds an Observation to an input, once even where two of its codings are the input's.
+    fn add(
+        &mut self,
+        at: usize,
+        preferred: bool,
+        observation: &'o FeatureObservation,
+        code: &'o InputCode,
+    ) {
+        let list = if preferred {
+            &mut self.of_codes[at]
+        } else {
+            &mut self.of_alternatives[at]
+        };
+        if list
+            .last()
+            .is_none_or(|(last, _)| !std::ptr::eq(*last, observation))
+        {
+            list.push((observation, code));
+        }
+    }
 }
 
 fn convert(

@@ -12,6 +12,7 @@ use crate::time;
 use crate::window::Window;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// What surrounds a prediction.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ pub struct Context {
 /// A resource to be written with its members in the usual order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RiskAssessment {
+struct RiskAssessment<'a> {
     resource_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -42,7 +43,7 @@ struct RiskAssessment {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contained: Vec<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    extension: Vec<Value>,
+    extension: Vec<Extension<'a>>,
     status: &'static str,
     method: Value,
     subject: Value,
@@ -51,15 +52,15 @@ struct RiskAssessment {
     occurrence_date_time: String,
     performer: Value,
     basis: Vec<Value>,
-    prediction: Vec<RiskPrediction>,
+    prediction: Vec<RiskPrediction<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     note: Vec<Value>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RiskPrediction {
-    extension: Vec<Value>,
+struct RiskPrediction<'a> {
+    extension: Vec<Extension<'a>>,
     outcome: Value,
     probability_decimal: f64,
     qualitative_risk: Value,
@@ -84,15 +85,21 @@ pub fn risk_assessment(model: &Model, prediction: &Prediction, context: &Context
     let mut extension = Vec::new();
     let mut contained = Vec::new();
     if context.inputs_may_be_withheld {
-        extension.push(json!({ "url": url("inputs-may-be-withheld"), "valueBoolean": true }));
+        extension.push(Extension::own(
+            "inputs-may-be-withheld",
+            ExtensionValue::ValueBoolean(true),
+        ));
     }
     if !issues.is_empty() {
         let issue: Vec<Value> = issues.iter().map(Issue::json).collect();
         contained
             .push(json!({ "resourceType": "OperationOutcome", "id": "issues", "issue": issue }));
-        extension.push(
-            json!({ "url": url("risk-issues"), "valueReference": { "reference": "#issues" } }),
-        );
+        extension.push(Extension::own(
+            "risk-issues",
+            ExtensionValue::ValueReference {
+                reference: "#issues",
+            },
+        ));
     }
     let resource = RiskAssessment {
         resource_type: "RiskAssessment",
@@ -113,16 +120,21 @@ pub fn risk_assessment(model: &Model, prediction: &Prediction, context: &Context
     serde_json::to_string(&resource).unwrap_or_default()
 }
 
-fn risk_prediction(model: &Model, prediction: &Prediction, context: &Context) -> RiskPrediction {
+fn risk_prediction<'a>(
+    model: &'a Model,
+    prediction: &'a Prediction,
+    context: &Context,
+) -> RiskPrediction<'a> {
     let description = &model.description;
-    let mut extension: Vec<Value> = prediction
+    let mut extension: Vec<Extension<'a>> = prediction
         .inputs
         .iter()
         .filter_map(|input| Some(contribution(description.inputs.get(input.input)?, input)))
         .collect();
-    extension.push(
-        json!({ "url": url("risk-baseline"), "valueDecimal": rounded(prediction.baseline, 8) }),
-    );
+    extension.push(Extension::own(
+        "risk-baseline",
+        ExtensionValue::ValueDecimal(rounded(prediction.baseline, 8)),
+    ));
     RiskPrediction {
         extension,
         outcome: concept(&description.outcome),
@@ -133,31 +145,101 @@ fn risk_prediction(model: &Model, prediction: &Prediction, context: &Context) ->
     }
 }
 
+/// An extension of R4, of the kinds that are written here.
+#[derive(Serialize)]
+struct Extension<'a> {
+    url: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    extension: Vec<Extension<'a>>,
+    #[serde(flatten)]
+    value: Option<ExtensionValue<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum ExtensionValue<'a> {
+    ValueBoolean(bool),
+    ValueCode(&'a str),
+    ValueCoding {
+        system: &'a str,
+        code: &'a str,
+        display: &'a str,
+    },
+    ValueDecimal(f64),
+    ValueQuantity {
+        value: f64,
+        unit: &'a str,
+        system: &'a str,
+        code: &'a str,
+    },
+    ValueReference {
+        reference: &'a str,
+    },
+}
+
+impl<'a> Extension<'a> {
+    fn own(name: &str, value: ExtensionValue<'a>) -> Self {
+        Extension {
+            url: Cow::Owned(url(name)),
+            extension: Vec::new(),
+            value: Some(value),
+        }
+    }
+
+    fn part(name: &'static str, value: ExtensionValue<'a>) -> Self {
+        Extension {
+            url: Cow::Borrowed(name),
+            extension: Vec::new(),
+            value: Some(value),
+        }
+    }
+}
+
 /// The `risk-contribution` extension of one input.
-fn contribution(input: &Input, explained: &InputExplanation) -> Value {
-    let mut code = json!({ "code": input.code(), "display": input.display });
-    if let Some(first) = input.codes.first() {
-        code["system"] = json!(first.system);
-    }
-    let mut parts = vec![json!({ "url": "code", "valueCoding": code })];
+fn contribution<'a>(input: &'a Input, explained: &'a InputExplanation) -> Extension<'a> {
+    use ExtensionValue::{ValueCode, ValueCoding, ValueDecimal, ValueQuantity, ValueReference};
+    let system = input.codes.first().map_or("", |code| &code.system);
+    let mut parts = vec![Extension::part(
+        "code",
+        ValueCoding {
+            system,
+            code: input.code(),
+            display: &input.display,
+        },
+    )];
     if let Some(value) = explained.value {
-        parts.push(json!({ "url": "value", "valueQuantity": {
-            "value": significant(value), "unit": input.unit, "system": crate::UCUM, "code": input.unit
-        } }));
+        let (value, unit) = (significant(value), input.unit.as_str());
+        parts.push(Extension::part(
+            "value",
+            ValueQuantity {
+                value,
+                unit,
+                system: crate::UCUM,
+                code: unit,
+            },
+        ));
     }
-    parts.push(json!({ "url": "status", "valueCode": explained.status.code() }));
+    parts.push(Extension::part(
+        "status",
+        ValueCode(explained.status.code()),
+    ));
     if let Some(aggregation) = input.aggregation {
-        parts.push(json!({ "url": "aggregation", "valueCode": aggregation.code() }));
+        parts.push(Extension::part(
+            "aggregation",
+            ValueCode(aggregation.code()),
+        ));
     }
-    parts.extend(
-        explained
-            .sources
-            .iter()
-            .map(|source| json!({ "url": "source", "valueReference": reference(source) })),
-    );
-    parts
-        .push(json!({ "url": "contribution", "valueDecimal": rounded(explained.contribution, 8) }));
-    json!({ "url": url("risk-contribution"), "extension": parts })
+    let source = |reference: &'a String| Extension::part("source", ValueReference { reference });
+    parts.extend(explained.sources.iter().map(source));
+    parts.push(Extension::part(
+        "contribution",
+        ValueDecimal(rounded(explained.contribution, 8)),
+    ));
+    Extension {
+        url: Cow::Owned(url("risk-contribution")),
+        extension: parts,
+        value: None,
+    }
 }
 
 /// Something that the reader of an answer should know.
