@@ -58,15 +58,15 @@ impl Default for Settings {
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 pub struct Flags {
     /// Load a synthetic population and write demo credentials (loopback only)
-    #[arg(long)]
+    #[arg(long, global = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub demo: bool,
     /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
     /// URL at which clients reach the server, without /fhir [default: http://ADDR]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// Directory of keys, demo credentials and the private database [default: .salus]
