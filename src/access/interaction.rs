@@ -65,11 +65,7 @@ pub struct Operation {
     pub on: Option<&'static str>,
 }
 
-const fn operation(
-    name: &'static str,
-    needs: &'static [Permission],
-    on: Option<&'static str>,
-) -> Operation {
+const fn operation(name: &'static str, needs: &'static [Permission], on: Option<&'static str>) -> Operation {
     Operation { name, needs, on }
 }
 
@@ -96,10 +92,7 @@ pub const OPERATIONS: &[Operation] = {
 impl Interaction {
     /// The operation `name` (without `$`), if it is one of [`OPERATIONS`].
     pub fn operation(name: &str) -> Option<Self> {
-        OPERATIONS
-            .iter()
-            .find(|operation| operation.name == name)
-            .map(Self::Operation)
+        OPERATIONS.iter().find(|operation| operation.name == name).map(Self::Operation)
     }
 
     /// The permissions it takes, all of them, the defining one first. None for `capabilities`, which
@@ -108,9 +101,7 @@ impl Interaction {
         use Permission::{Create, Delete, Read, Search, Update};
         match self {
             Self::Read | Self::Vread | Self::HistoryInstance => &[Read],
-            Self::HistoryType | Self::HistorySystem | Self::SearchType | Self::SearchSystem => {
-                &[Search]
-            }
+            Self::HistoryType | Self::HistorySystem | Self::SearchType | Self::SearchSystem => &[Search],
             Self::Create => &[Create],
             Self::ConditionalCreate => &[Create, Search],
             Self::Update | Self::Patch => &[Update],

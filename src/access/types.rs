@@ -113,16 +113,11 @@ impl TypeTable {
     /// Reads the types, the Patient compartment and the parameters `patient` and `subject` from the
     /// loaded packages.
     pub fn new(definitions: &Definitions) -> Result<Self, Error> {
-        let compartment = definitions
-            .compartment("Patient")
-            .ok_or(Error::NoPatientCompartment)?;
+        let compartment = definitions.compartment("Patient").ok_or(Error::NoPatientCompartment)?;
         let links = |code| {
             let parameters = definitions.raw_search_parameters().iter();
-            let of_patient = parameters
-                .filter(move |p| p.code == code && p.target.iter().any(|t| t == "Patient"));
-            of_patient
-                .flat_map(|p| p.base.iter().map(String::as_str))
-                .collect::<HashSet<_>>()
+            let of_patient = parameters.filter(move |p| p.code == code && p.target.iter().any(|t| t == "Patient"));
+            of_patient.flat_map(|p| p.base.iter().map(String::as_str)).collect::<HashSet<_>>()
         };
         let (patient, subject) = (links("patient"), links("subject"));
         let mut entries: Vec<_> = definitions
@@ -139,11 +134,7 @@ impl TypeTable {
                 } else {
                     Link::None
                 };
-                TypeEntry {
-                    name: name.to_owned(),
-                    class: class(name, link),
-                    link,
-                }
+                TypeEntry { name: name.to_owned(), class: class(name, link), link }
             })
             .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -157,16 +148,12 @@ impl TypeTable {
 
     /// The number of `name` in the order of the table.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.0
-            .binary_search_by(|entry| entry.name.as_str().cmp(name))
-            .ok()
+        self.0.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()
     }
 
     /// Name, class and link of each type, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Class, Link)> {
-        self.0
-            .iter()
-            .map(|entry| (entry.name.as_str(), entry.class, entry.link))
+        self.0.iter().map(|entry| (entry.name.as_str(), entry.class, entry.link))
     }
 
     /// The class of `name`, if it is a resource type.
@@ -201,11 +188,7 @@ impl TypeTable {
             ("Practitioner", Link::None),
             ("ValueSet", Link::None),
         ];
-        let entry = |(name, link): (&str, Link)| TypeEntry {
-            name: name.to_owned(),
-            class: class(name, link),
-            link,
-        };
+        let entry = |(name, link): (&str, Link)| TypeEntry { name: name.to_owned(), class: class(name, link), link };
         Self(types.map(entry).into())
     }
 }
@@ -221,10 +204,7 @@ mod tests {
         let cache = default_cache_dir()?;
         let archive = R4_CORE.path(&cache);
         if !archive.exists() {
-            println!(
-                "skipped: {} is not there; `make test` fetches it",
-                archive.display()
-            );
+            println!("skipped: {} is not there; `make test` fetches it", archive.display());
             return None;
         }
         let definitions = Definitions::load_or_compile(&cache, &[archive]).unwrap();
@@ -234,12 +214,7 @@ mod tests {
     #[test]
     fn r4_types_fall_into_classes_and_are_tied_to_patients() {
         let Some(table) = r4() else { return };
-        let of = |wanted| {
-            table
-                .iter()
-                .find(|(name, ..)| *name == wanted)
-                .map(|(_, class, link)| (class, link))
-        };
+        let of = |wanted| table.iter().find(|(name, ..)| *name == wanted).map(|(_, class, link)| (class, link));
         for (name, class, link) in [
             ("Observation", Class::Clinical, Link::Compartment),
             ("Patient", Class::Clinical, Link::Compartment),
@@ -255,16 +230,7 @@ mod tests {
         ] {
             assert_eq!(of(name), Some((class, link)), "{name}");
         }
-        assert!(
-            SHARED
-                .iter()
-                .chain(CONFORMANCE)
-                .all(|name| table.position(name).is_some())
-        );
-        assert_eq!(
-            table.len(),
-            148 - 2,
-            "all but the abstract Resource and DomainResource"
-        );
+        assert!(SHARED.iter().chain(CONFORMANCE).all(|name| table.position(name).is_some()));
+        assert_eq!(table.len(), 148 - 2, "all but the abstract Resource and DomainResource");
     }
 }

@@ -260,11 +260,7 @@ pub struct Outputs {
 
 impl Default for Outputs {
     fn default() -> Self {
-        Self {
-            probability: "probability".into(),
-            contributions: "contributions".into(),
-            baseline: "baseline".into(),
-        }
+        Self { probability: "probability".into(), contributions: "contributions".into(), baseline: "baseline".into() }
     }
 }
 
@@ -309,9 +305,7 @@ impl Description {
 
     /// The band of a probability.
     pub fn band(&self, probability: f64) -> Option<&Band> {
-        self.bands
-            .iter()
-            .find(|band| band.below.is_none_or(|below| probability < below))
+        self.bands.iter().find(|band| band.below.is_none_or(|below| probability < below))
     }
 
     /// Checks what serde cannot: names, units, ranges, bands.
@@ -319,26 +313,16 @@ impl Description {
     /// # Errors
     /// [`Error::Invalid`] with the first thing that is wrong.
     pub fn check(&self) -> Result<()> {
-        let invalid = |reason: String| {
-            Err(Error::Invalid {
-                model: self.name.clone(),
-                reason,
-            })
-        };
+        let invalid = |reason: String| Err(Error::Invalid { model: self.name.clone(), reason });
         if self.schema != SCHEMA {
             return invalid(format!("schema is \"{}\", not \"{SCHEMA}\"", self.schema));
         }
         let name_fits = |text: &str, longest: usize, extra: char| {
             (1..=longest).contains(&text.len())
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
+                && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
         };
         if !name_fits(&self.name, 40, '-') || !name_fits(&self.version, 20, '.') {
-            return invalid(format!(
-                "\"{}\" \"{}\" is no name and version",
-                self.name, self.version
-            ));
+            return invalid(format!("\"{}\" \"{}\" is no name and version", self.name, self.version));
         }
         if self.onnx.file.contains(['/', '\\']) || self.onnx.file.starts_with('.') {
             return invalid(format!("\"{}\" is no plain file name", self.onnx.file));
@@ -355,11 +339,7 @@ impl Description {
                 return invalid(format!("input {}: {reason}", input.name));
             }
         }
-        let limits: Vec<f64> = self
-            .bands
-            .iter()
-            .map(|band| band.below.unwrap_or(f64::INFINITY))
-            .collect();
+        let limits: Vec<f64> = self.bands.iter().map(|band| band.below.unwrap_or(f64::INFINITY)).collect();
         if limits.last() != Some(&f64::INFINITY) || !limits.is_sorted_by(|a, b| a < b) {
             return invalid("bands do not rise to an open last one".into());
         }
@@ -393,10 +373,7 @@ impl Input {
     /// What is measured, without the aggregation: the label up to its last comma.
     pub fn measurement(&self) -> &str {
         match self.aggregation {
-            Some(_) => self
-                .display
-                .rsplit_once(", ")
-                .map_or(&self.display, |(what, _)| what),
+            Some(_) => self.display.rsplit_once(", ").map_or(&self.display, |(what, _)| what),
             None => &self.display,
         }
     }

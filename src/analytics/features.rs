@@ -145,13 +145,7 @@ impl Features {
         for found in [&candidates.of_codes[at], &candidates.of_alternatives[at]] {
             let mut readings = Vec::with_capacity(found.len());
             for (observation, code) in found {
-                match convert(
-                    input,
-                    &unit,
-                    code,
-                    observation.value,
-                    observation.unit.as_deref(),
-                ) {
+                match convert(input, &unit, code, observation.value, observation.unit.as_deref()) {
                     Ok(value) => readings.push(Reading {
                         effective: observation.effective,
                         value,
@@ -168,27 +162,19 @@ impl Features {
     }
 
     fn ignore(&mut self, input: &Input, reference: &str, reason: Reason) {
-        let ignored = Ignored {
-            reference: reference.to_owned(),
-            code: input.code().to_owned(),
-            reason,
-        };
+        let ignored = Ignored { reference: reference.to_owned(), code: input.code().to_owned(), reason };
         if !self.ignored.contains(&ignored) {
             self.ignored.push(ignored);
         }
     }
 
     fn suppose(&mut self, model: &Description, supposed: &WhatIf) -> Result<()> {
-        let refuse = |reason: String| Error::WhatIf {
-            code: supposed.code.clone(),
-            reason,
-        };
+        let refuse = |reason: String| Error::WhatIf { code: supposed.code.clone(), reason };
         let mut taken = false;
         for (input, column) in model.inputs.iter().zip(&mut self.columns) {
             let mut codes = input.codes.iter().chain(&input.alternatives);
             let Some(code) = codes.find(|code| {
-                code.code == supposed.code
-                    && (supposed.system.is_empty() || supposed.system == code.system)
+                code.code == supposed.code && (supposed.system.is_empty() || supposed.system == code.system)
             }) else {
                 continue;
             };
@@ -196,24 +182,15 @@ impl Features {
             let given = supposed.unit.as_deref().unwrap_or(&input.unit);
             let value = convert(input, &unit, code, supposed.value, Some(given))
                 .map_err(|reason| refuse(reason.to_string()))?;
-            *column = Feature {
-                value: Some(value),
-                sources: Vec::new(),
-            };
+            *column = Feature { value: Some(value), sources: Vec::new() };
             taken = true;
         }
-        if taken {
-            Ok(())
-        } else {
-            Err(refuse(format!("{} takes no such input", model.name)))
-        }
+        if taken { Ok(()) } else { Err(refuse(format!("{} takes no such input", model.name))) }
     }
 
     /// The row for the runtime: NaN where a value is missing.
     pub fn row(&self) -> impl Iterator<Item = f32> {
-        self.columns
-            .iter()
-            .map(|column| column.value.map_or(f32::NAN, |value| value as f32))
+        self.columns.iter().map(|column| column.value.map_or(f32::NAN, |value| value as f32))
     }
 }
 
@@ -227,11 +204,7 @@ struct Candidates<'o> {
 }
 
 impl<'o> Candidates<'o> {
-    fn collect(
-        model: &'o Description,
-        observations: &'o [FeatureObservation],
-        window: &Window,
-    ) -> Self {
+    fn collect(model: &'o Description, observations: &'o [FeatureObservation], window: &Window) -> Self {
         let mut takers: HashMap<&str, Vec<(usize, bool, &'o InputCode)>> = HashMap::new();
         for (at, input) in model.inputs.iter().enumerate() {
             if input.source != Source::Observation {
@@ -240,17 +213,11 @@ impl<'o> Candidates<'o> {
             let first = input.codes.iter().map(|code| (true, code));
             let then = input.alternatives.iter().map(|code| (false, code));
             for (preferred, code) in first.chain(then) {
-                takers
-                    .entry(&code.code)
-                    .or_default()
-                    .push((at, preferred, code));
+                takers.entry(&code.code).or_default().push((at, preferred, code));
             }
         }
         let width = model.inputs.len();
-        let mut candidates = Candidates {
-            of_codes: vec![Vec::new(); width],
-            of_alternatives: vec![Vec::new(); width],
-        };
+        let mut candidates = Candidates { of_codes: vec![Vec::new(); width], of_alternatives: vec![Vec::new(); width] };
         for observation in observations.iter().filter(|o| window.holds(o.effective)) {
             for (system, code) in &observation.codes {
                 for &(at, preferred, taken) in takers.get(code.as_str()).into_iter().flatten() {
@@ -264,22 +231,9 @@ impl<'o> Candidates<'o> {
     }
 
     /// Adds an Observation to an input, once even where two of its codings are the input's.
-    fn add(
-        &mut self,
-        at: usize,
-        preferred: bool,
-        observation: &'o FeatureObservation,
-        code: &'o InputCode,
-    ) {
-        let list = if preferred {
-            &mut self.of_codes[at]
-        } else {
-            &mut self.of_alternatives[at]
-        };
-        if list
-            .last()
-            .is_none_or(|(last, _)| !std::ptr::eq(*last, observation))
-        {
+    fn add(&mut self, at: usize, preferred: bool, observation: &'o FeatureObservation, code: &'o InputCode) {
+        let list = if preferred { &mut self.of_codes[at] } else { &mut self.of_alternatives[at] };
+        if list.last().is_none_or(|(last, _)| !std::ptr::eq(*last, observation)) {
             list.push((observation, code));
         }
     }
@@ -301,21 +255,14 @@ fn convert(
             .ok_or_else(|| Reason::Unit(given.to_owned()))?,
     };
     let [low, high] = input.plausible;
-    if (low..=high).contains(&value) {
-        Ok(value)
-    } else {
-        Err(Reason::Implausible(value))
-    }
+    if (low..=high).contains(&value) { Ok(value) } else { Err(Reason::Implausible(value)) }
 }
 
 /// One value of at least one reading. Ties in time are broken by reference, so that the answer does
 /// not depend on the order in which Observations arrive.
 fn aggregate(how: Aggregation, mut readings: Vec<Reading<'_>>) -> Feature {
     let by_time = |a: &Reading<'_>, b: &Reading<'_>| {
-        a.effective
-            .cmp(&b.effective)
-            .then_with(|| a.reference.cmp(b.reference))
-            .then(a.value.total_cmp(&b.value))
+        a.effective.cmp(&b.effective).then_with(|| a.reference.cmp(b.reference)).then(a.value.total_cmp(&b.value))
     };
     readings.sort_by(by_time);
     let by_value = |a: &&Reading<'_>, b: &&Reading<'_>| a.value.total_cmp(&b.value);
@@ -327,42 +274,25 @@ fn aggregate(how: Aggregation, mut readings: Vec<Reading<'_>>) -> Feature {
         Aggregation::Median | Aggregation::Sum => None,
     };
     if let Some(reading) = one {
-        return Feature {
-            value: Some(reading.value),
-            sources: vec![reading.reference.to_owned()],
-        };
+        return Feature { value: Some(reading.value), sources: vec![reading.reference.to_owned()] };
     }
     if how == Aggregation::Median {
         readings.sort_by(|a, b| a.value.total_cmp(&b.value));
         let middle = readings.len() / 2;
-        readings =
-            readings[middle - usize::from(readings.len().is_multiple_of(2))..=middle].to_vec();
+        readings = readings[middle - usize::from(readings.len().is_multiple_of(2))..=middle].to_vec();
     }
     let sum: f64 = readings.iter().map(|reading| reading.value).sum();
-    let value = if how == Aggregation::Median {
-        sum / readings.len() as f64
-    } else {
-        sum
-    };
-    let mut sources: Vec<String> = readings
-        .iter()
-        .map(|reading| reading.reference.to_owned())
-        .collect();
+    let value = if how == Aggregation::Median { sum / readings.len() as f64 } else { sum };
+    let mut sources: Vec<String> = readings.iter().map(|reading| reading.reference.to_owned()).collect();
     sources.sort();
     sources.dedup();
-    Feature {
-        value: Some(value),
-        sources,
-    }
+    Feature { value: Some(value), sources }
 }
 
 fn subject_column(subject: &Subject, value: Option<f64>, input: &Input) -> Feature {
     let [low, high] = input.plausible;
     match value.filter(|value| (low..=high).contains(value)) {
-        Some(value) => Feature {
-            value: Some(value),
-            sources: vec![subject.reference.clone()],
-        },
+        Some(value) => Feature { value: Some(value), sources: vec![subject.reference.clone()] },
         None => Feature::default(),
     }
 }

@@ -27,11 +27,7 @@ pub struct Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Model({}|{})",
-            self.description.name, self.description.version
-        )
+        write!(f, "Model({}|{})", self.description.name, self.description.version)
     }
 }
 
@@ -80,28 +76,15 @@ impl Model {
     /// [`Error::Read`], [`Error::Invalid`], [`Error::Runtime`], [`Error::Disagrees`]: the folder
     /// cannot be used.
     pub fn load(folder: &Path) -> Result<Model> {
-        let label = folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let invalid = |reason: String| Error::Invalid {
-            model: label.clone(),
-            reason,
-        };
+        let label = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let invalid = |reason: String| Error::Invalid { model: label.clone(), reason };
         let description: Description = serde_json::from_slice(&read(&folder.join("model.json"))?)
             .map_err(|fault| invalid(format!("model.json: {fault}")))?;
         description.check()?;
         let graph = read(&folder.join(&description.onnx.file))?;
-        let hash: String = Sha256::digest(&graph)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash: String = Sha256::digest(&graph).iter().map(|byte| format!("{byte:02x}")).collect();
         if hash != description.onnx.sha256 {
-            return Err(invalid(format!(
-                "{} has SHA-256 {hash}, not the stated one",
-                description.onnx.file
-            )));
+            return Err(invalid(format!("{} has SHA-256 {hash}, not the stated one", description.onnx.file)));
         }
         let plan = compile(&description, &graph)?;
         let examples: Examples = serde_json::from_slice(&read(&folder.join("examples.json"))?)
@@ -128,15 +111,10 @@ impl Model {
         if rows.iter().any(|row| row.len() != width) {
             return Err(self.failed(format!("a row does not have {width} values")));
         }
-        self.evaluate(rows, width)
-            .map_err(|fault| self.failed(fault))
+        self.evaluate(rows, width).map_err(|fault| self.failed(fault))
     }
 
-    fn evaluate(
-        &self,
-        rows: &[Vec<f32>],
-        width: usize,
-    ) -> std::result::Result<Vec<Output>, String> {
+    fn evaluate(&self, rows: &[Vec<f32>], width: usize) -> std::result::Result<Vec<Output>, String> {
         let said = |fault: TractError| format!("{fault:#}");
         let values: Vec<f32> = rows.iter().flatten().copied().collect();
         let input = Tensor::from_shape(&[rows.len(), width], &values).map_err(said)?;
@@ -167,22 +145,14 @@ impl Model {
     }
 
     fn reproduce(&self, examples: &Examples) -> Result<()> {
-        let invalid = |reason: &str| Error::Invalid {
-            model: self.canonical(),
-            reason: reason.into(),
-        };
+        let invalid = |reason: &str| Error::Invalid { model: self.canonical(), reason: reason.into() };
         if examples.rows.is_empty() {
             return Err(invalid("examples.json has no rows"));
         }
         let rows: Vec<Vec<f32>> = examples
             .rows
             .iter()
-            .map(|row| {
-                row.inputs
-                    .iter()
-                    .map(|value| value.unwrap_or(f32::NAN))
-                    .collect()
-            })
+            .map(|row| row.inputs.iter().map(|value| value.unwrap_or(f32::NAN)).collect())
             .collect();
         let batch = self.run(&rows)?;
         for (row, (example, output)) in examples.rows.iter().zip(&batch).enumerate() {
@@ -193,48 +163,19 @@ impl Model {
                 if (got - expected).abs() <= tolerance {
                     return Ok(());
                 }
-                Err(Error::Disagrees {
-                    model: self.canonical(),
-                    row,
-                    output: what.into(),
-                    got,
-                    expected,
-                })
+                Err(Error::Disagrees { model: self.canonical(), row, output: what.into(), got, expected })
             };
-            differs(
-                "probability",
-                output.probability,
-                example.probability,
-                PROBABILITY_TOLERANCE,
-            )?;
-            differs(
-                "baseline",
-                output.baseline,
-                example.baseline,
-                CONTRIBUTION_TOLERANCE,
-            )?;
-            for (at, (got, expected)) in output
-                .contributions
-                .iter()
-                .zip(&example.contributions)
-                .enumerate()
-            {
-                differs(
-                    &self.description.inputs[at].name,
-                    *got,
-                    *expected,
-                    CONTRIBUTION_TOLERANCE,
-                )?;
+            differs("probability", output.probability, example.probability, PROBABILITY_TOLERANCE)?;
+            differs("baseline", output.baseline, example.baseline, CONTRIBUTION_TOLERANCE)?;
+            for (at, (got, expected)) in output.contributions.iter().zip(&example.contributions).enumerate() {
+                differs(&self.description.inputs[at].name, *got, *expected, CONTRIBUTION_TOLERANCE)?;
             }
         }
         Ok(())
     }
 
     fn failed(&self, reason: String) -> Error {
-        Error::Runtime {
-            model: self.canonical(),
-            reason,
-        }
+        Error::Runtime { model: self.canonical(), reason }
     }
 }
 
@@ -256,11 +197,7 @@ fn compile(description: &Description, graph: &[u8]) -> Result<Arc<TypedSimplePla
         let names = &description.outputs;
         let outlets = [&names.probability, &names.contributions, &names.baseline]
             .into_iter()
-            .map(|name| {
-                model
-                    .find_outlet_label(name)
-                    .ok_or_else(|| TractError::msg(format!("no output \"{name}\"")))
-            })
+            .map(|name| model.find_outlet_label(name).ok_or_else(|| TractError::msg(format!("no output \"{name}\""))))
             .collect::<TractResult<Vec<_>>>()?;
         model.select_output_outlets(&outlets)?;
         let rows = model.symbols.new_with_prefix("rows");
@@ -276,9 +213,7 @@ fn compile(description: &Description, graph: &[u8]) -> Result<Arc<TypedSimplePla
 
 /// The numbers of an output, which must be as many as said.
 fn numbers(value: &TValue, count: usize) -> std::result::Result<Vec<f64>, String> {
-    let view = value
-        .to_plain_array_view::<f32>()
-        .map_err(|fault| format!("{fault:#}"))?;
+    let view = value.to_plain_array_view::<f32>().map_err(|fault| format!("{fault:#}"))?;
     if view.len() != count {
         return Err(format!("an output has {} numbers, not {count}", view.len()));
     }
@@ -286,15 +221,10 @@ fn numbers(value: &TValue, count: usize) -> std::result::Result<Vec<f64>, String
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| Error::Read { path: path.to_owned(), source };
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_FILE {
-        return Err(failed(std::io::Error::other(format!(
-            "{size} bytes are too many"
-        ))));
+        return Err(failed(std::io::Error::other(format!("{size} bytes are too many"))));
     }
     std::fs::read(path).map_err(failed)
 }

@@ -28,13 +28,9 @@ impl FeatureObservation {
     /// values that are absent (`dataAbsentReason`), and without an effective time. A `comparator`
     /// (`<5`) leaves the limit itself, which is what a laboratory's own limit of detection means.
     pub fn from_resource(observation: &Value<'_>) -> Vec<FeatureObservation> {
-        let counts = !matches!(
-            observation.get_str("status"),
-            None | Some("entered-in-error" | "cancelled" | "registered")
-        );
-        let (true, Some(id), Some(effective)) =
-            (counts, observation.get_str("id"), effective(observation))
-        else {
+        let counts =
+            !matches!(observation.get_str("status"), None | Some("entered-in-error" | "cancelled" | "registered"));
+        let (true, Some(id), Some(effective)) = (counts, observation.get_str("id"), effective(observation)) else {
             return Vec::new();
         };
         std::iter::once(observation)
@@ -52,9 +48,7 @@ fn coded_number(part: &Value<'_>, id: &str, effective: i64) -> Option<FeatureObs
         Some(quantity) => (number(quantity, "value")?, unit(quantity)),
         None => (number(part, "valueInteger")?, None),
     };
-    let codes: Vec<_> = codings(part.get("code")?)
-        .map(|(system, code)| (system.to_owned(), code.to_owned()))
-        .collect();
+    let codes: Vec<_> = codings(part.get("code")?).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
     (!codes.is_empty()).then(|| FeatureObservation {
         reference: format!("Observation/{id}"),
         codes,
@@ -68,17 +62,13 @@ fn coded_number(part: &Value<'_>, id: &str, effective: i64) -> Option<FeatureObs
 fn unit(quantity: &Value<'_>) -> Option<String> {
     let code = quantity.get_str("code");
     let printed = quantity.get_str("unit");
-    let coded = quantity
-        .get_str("system")
-        .is_none_or(|system| system == crate::UCUM);
+    let coded = quantity.get_str("system").is_none_or(|system| system == crate::UCUM);
     code.filter(|_| coded).or(printed).map(str::to_owned)
 }
 
 fn effective(observation: &Value<'_>) -> Option<i64> {
-    let written = observation
-        .get_str("effectiveDateTime")
-        .or_else(|| observation.get_str("effectiveInstant"))
-        .or_else(|| {
+    let written =
+        observation.get_str("effectiveDateTime").or_else(|| observation.get_str("effectiveInstant")).or_else(|| {
             let period = observation.get("effectivePeriod")?;
             period.get_str("end").or_else(|| period.get_str("start"))
         })?;
@@ -114,28 +104,16 @@ mod tests {
         );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].reference, "Observation/bp");
-        assert_eq!(
-            found[0].codes,
-            [("http://loinc.org".to_owned(), "8480-6".to_owned())]
-        );
-        assert_eq!(
-            (found[0].value, found[0].unit.as_deref()),
-            (120.0, Some("mm[Hg]"))
-        );
+        assert_eq!(found[0].codes, [("http://loinc.org".to_owned(), "8480-6".to_owned())]);
+        assert_eq!((found[0].value, found[0].unit.as_deref()), (120.0, Some("mm[Hg]")));
     }
 
     #[test]
     fn what_was_taken_back_or_has_no_time_or_value_does_not_count() {
         let value = r#""valueQuantity":{"value":80,"unit":"bpm"}"#;
         let when = r#""effectiveDateTime":"2026-01-01""#;
-        assert_eq!(
-            heart_rate(&format!(r#""status":"final",{when},{value}"#)).len(),
-            1
-        );
-        assert_eq!(
-            heart_rate(&format!(r#""status":"preliminary",{when},{value}"#)).len(),
-            1
-        );
+        assert_eq!(heart_rate(&format!(r#""status":"final",{when},{value}"#)).len(), 1);
+        assert_eq!(heart_rate(&format!(r#""status":"preliminary",{when},{value}"#)).len(), 1);
         for extra in [
             format!(r#""status":"entered-in-error",{when},{value}"#),
             format!(r#""status":"cancelled",{when},{value}"#),
@@ -155,10 +133,7 @@ mod tests {
         let found = heart_rate(
             r#""status":"final","valueInteger":80,"effectivePeriod":{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}"#,
         );
-        assert_eq!(
-            found[0].effective,
-            time::parse("2026-01-01T01:00:00Z").unwrap()
-        );
+        assert_eq!(found[0].effective, time::parse("2026-01-01T01:00:00Z").unwrap());
         assert_eq!(found[0].unit, None);
     }
 

@@ -85,10 +85,8 @@ impl Model {
         self.enough(&features)?;
         let row = features.row().collect();
         let output = self.run(&[row])?.pop();
-        let output = output.ok_or_else(|| Error::Runtime {
-            model: self.canonical(),
-            reason: "no row came back".into(),
-        })?;
+        let output =
+            output.ok_or_else(|| Error::Runtime { model: self.canonical(), reason: "no row came back".into() })?;
         Ok(self.explain(features, &output))
     }
 
@@ -97,10 +95,7 @@ impl Model {
     /// # Errors
     /// [`Error::Runtime`] where the runtime fails for all of them.
     pub fn predict_batch(&self, patients: Vec<Features>) -> Result<Vec<Result<Prediction>>> {
-        let refused: Vec<Option<Error>> = patients
-            .iter()
-            .map(|features| self.enough(features).err())
-            .collect();
+        let refused: Vec<Option<Error>> = patients.iter().map(|features| self.enough(features).err()).collect();
         let rows: Vec<Vec<f32>> = patients
             .iter()
             .zip(&refused)
@@ -108,19 +103,13 @@ impl Model {
             .map(|(features, _)| features.row().collect())
             .collect();
         let mut outputs = self.run(&rows)?.into_iter();
-        let missing = || Error::Runtime {
-            model: self.canonical(),
-            reason: "a row did not come back".into(),
-        };
+        let missing = || Error::Runtime { model: self.canonical(), reason: "a row did not come back".into() };
         Ok(patients
             .into_iter()
             .zip(refused)
             .map(|(features, refused)| match refused {
                 Some(refused) => Err(refused),
-                None => outputs
-                    .next()
-                    .map(|output| self.explain(features, &output))
-                    .ok_or_else(missing),
+                None => outputs.next().map(|output| self.explain(features, &output)).ok_or_else(missing),
             })
             .collect())
     }
@@ -132,12 +121,7 @@ impl Model {
         if found >= minimum {
             return Ok(());
         }
-        Err(Error::TooFewInputs {
-            model: description.name.clone(),
-            minimum,
-            found,
-            missing,
-        })
+        Err(Error::TooFewInputs { model: description.name.clone(), minimum, found, missing })
     }
 
     fn explain(&self, features: Features, output: &Output) -> Prediction {
@@ -150,11 +134,7 @@ impl Model {
             .enumerate()
             .map(|(at, ((column, input), &contribution))| InputExplanation {
                 input: at,
-                status: if column.value.is_some() {
-                    InputStatus::Observed
-                } else {
-                    InputStatus::Imputed
-                },
+                status: if column.value.is_some() { InputStatus::Observed } else { InputStatus::Imputed },
                 value: column.value.or(input.missing.value),
                 sources: column.sources,
                 contribution,
@@ -184,10 +164,7 @@ fn measurements(description: &Description, features: &Features) -> (usize, Vec<S
         if input.source != Source::Observation {
             continue;
         }
-        match known
-            .iter_mut()
-            .find(|(other, _)| other.code() == input.code())
-        {
+        match known.iter_mut().find(|(other, _)| other.code() == input.code()) {
             Some((_, there)) => *there |= column.value.is_some(),
             None => known.push((input, column.value.is_some())),
         }

@@ -19,10 +19,7 @@ impl Models {
     /// of one operation: a server that starts without a model it was given would answer differently
     /// without saying so.
     pub fn load(directory: &Path) -> Result<Models> {
-        let failed = |source| Error::Read {
-            path: directory.to_owned(),
-            source,
-        };
+        let failed = |source| Error::Read { path: directory.to_owned(), source };
         let mut folders: Vec<_> = std::fs::read_dir(directory)
             .map_err(failed)?
             .collect::<std::io::Result<Vec<_>>>()
@@ -45,22 +42,15 @@ impl Models {
     /// [`Error::Invalid`] where its name and version are taken, or its operation has a default.
     pub fn add(&mut self, model: Model) -> Result<()> {
         let new = &model.description;
-        let clash = self
-            .models
-            .iter()
-            .map(|model| &model.description)
-            .find_map(|old| {
-                if old.name == new.name && old.version == new.version {
-                    return Some("is loaded already".to_owned());
-                }
-                (old.operation == new.operation && old.default && new.default)
-                    .then(|| format!("{} is the default of ${} already", old.name, old.operation))
-            });
+        let clash = self.models.iter().map(|model| &model.description).find_map(|old| {
+            if old.name == new.name && old.version == new.version {
+                return Some("is loaded already".to_owned());
+            }
+            (old.operation == new.operation && old.default && new.default)
+                .then(|| format!("{} is the default of ${} already", old.name, old.operation))
+        });
         if let Some(reason) = clash {
-            return Err(Error::Invalid {
-                model: model.canonical(),
-                reason,
-            });
+            return Err(Error::Invalid { model: model.canonical(), reason });
         }
         tracing::info!(model = %model.canonical(), inputs = new.inputs.len(), "model loaded");
         self.models.push(Arc::new(model));
@@ -103,8 +93,5 @@ impl Models {
 
 /// Versions in the order of their numbers: 1.10 is above 1.9.
 fn version_key(version: &str) -> Vec<u64> {
-    version
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }

@@ -85,21 +85,12 @@ pub fn risk_assessment(model: &Model, prediction: &Prediction, context: &Context
     let mut extension = Vec::new();
     let mut contained = Vec::new();
     if context.inputs_may_be_withheld {
-        extension.push(Extension::own(
-            "inputs-may-be-withheld",
-            ExtensionValue::ValueBoolean(true),
-        ));
+        extension.push(Extension::own("inputs-may-be-withheld", ExtensionValue::Boolean(true)));
     }
     if !issues.is_empty() {
         let issue: Vec<Value> = issues.iter().map(Issue::json).collect();
-        contained
-            .push(json!({ "resourceType": "OperationOutcome", "id": "issues", "issue": issue }));
-        extension.push(Extension::own(
-            "risk-issues",
-            ExtensionValue::ValueReference {
-                reference: "#issues",
-            },
-        ));
+        contained.push(json!({ "resourceType": "OperationOutcome", "id": "issues", "issue": issue }));
+        extension.push(Extension::own("risk-issues", ExtensionValue::Reference { reference: "#issues" }));
     }
     let resource = RiskAssessment {
         resource_type: "RiskAssessment",
@@ -120,21 +111,14 @@ pub fn risk_assessment(model: &Model, prediction: &Prediction, context: &Context
     serde_json::to_string(&resource).unwrap_or_default()
 }
 
-fn risk_prediction<'a>(
-    model: &'a Model,
-    prediction: &'a Prediction,
-    context: &Context,
-) -> RiskPrediction<'a> {
+fn risk_prediction<'a>(model: &'a Model, prediction: &'a Prediction, context: &Context) -> RiskPrediction<'a> {
     let description = &model.description;
     let mut extension: Vec<Extension<'a>> = prediction
         .inputs
         .iter()
         .filter_map(|input| Some(contribution(description.inputs.get(input.input)?, input)))
         .collect();
-    extension.push(Extension::own(
-        "risk-baseline",
-        ExtensionValue::ValueDecimal(rounded(prediction.baseline, 8)),
-    ));
+    extension.push(Extension::own("risk-baseline", ExtensionValue::Decimal(rounded(prediction.baseline, 8))));
     RiskPrediction {
         extension,
         outcome: concept(&description.outcome),
@@ -156,90 +140,48 @@ struct Extension<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum ExtensionValue<'a> {
-    ValueBoolean(bool),
-    ValueCode(&'a str),
-    ValueCoding {
-        system: &'a str,
-        code: &'a str,
-        display: &'a str,
-    },
-    ValueDecimal(f64),
-    ValueQuantity {
-        value: f64,
-        unit: &'a str,
-        system: &'a str,
-        code: &'a str,
-    },
-    ValueReference {
-        reference: &'a str,
-    },
+    #[serde(rename = "valueBoolean")]
+    Boolean(bool),
+    #[serde(rename = "valueCode")]
+    Code(&'a str),
+    #[serde(rename = "valueCoding")]
+    Coding { system: &'a str, code: &'a str, display: &'a str },
+    #[serde(rename = "valueDecimal")]
+    Decimal(f64),
+    #[serde(rename = "valueQuantity")]
+    Quantity { value: f64, unit: &'a str, system: &'a str, code: &'a str },
+    #[serde(rename = "valueReference")]
+    Reference { reference: &'a str },
 }
 
 impl<'a> Extension<'a> {
     fn own(name: &str, value: ExtensionValue<'a>) -> Self {
-        Extension {
-            url: Cow::Owned(url(name)),
-            extension: Vec::new(),
-            value: Some(value),
-        }
+        Extension { url: Cow::Owned(url(name)), extension: Vec::new(), value: Some(value) }
     }
 
     fn part(name: &'static str, value: ExtensionValue<'a>) -> Self {
-        Extension {
-            url: Cow::Borrowed(name),
-            extension: Vec::new(),
-            value: Some(value),
-        }
+        Extension { url: Cow::Borrowed(name), extension: Vec::new(), value: Some(value) }
     }
 }
 
 /// The `risk-contribution` extension of one input.
 fn contribution<'a>(input: &'a Input, explained: &'a InputExplanation) -> Extension<'a> {
-    use ExtensionValue::{ValueCode, ValueCoding, ValueDecimal, ValueQuantity, ValueReference};
+    use ExtensionValue as Of;
     let system = input.codes.first().map_or("", |code| &code.system);
-    let mut parts = vec![Extension::part(
-        "code",
-        ValueCoding {
-            system,
-            code: input.code(),
-            display: &input.display,
-        },
-    )];
+    let mut parts = vec![Extension::part("code", Of::Coding { system, code: input.code(), display: &input.display })];
     if let Some(value) = explained.value {
         let (value, unit) = (significant(value), input.unit.as_str());
-        parts.push(Extension::part(
-            "value",
-            ValueQuantity {
-                value,
-                unit,
-                system: crate::UCUM,
-                code: unit,
-            },
-        ));
+        parts.push(Extension::part("value", Of::Quantity { value, unit, system: crate::UCUM, code: unit }));
     }
-    parts.push(Extension::part(
-        "status",
-        ValueCode(explained.status.code()),
-    ));
+    parts.push(Extension::part("status", Of::Code(explained.status.code())));
     if let Some(aggregation) = input.aggregation {
-        parts.push(Extension::part(
-            "aggregation",
-            ValueCode(aggregation.code()),
-        ));
+        parts.push(Extension::part("aggregation", Of::Code(aggregation.code())));
     }
-    let source = |reference: &'a String| Extension::part("source", ValueReference { reference });
+    let source = |reference: &'a String| Extension::part("source", Of::Reference { reference });
     parts.extend(explained.sources.iter().map(source));
-    parts.push(Extension::part(
-        "contribution",
-        ValueDecimal(rounded(explained.contribution, 8)),
-    ));
-    Extension {
-        url: Cow::Owned(url("risk-contribution")),
-        extension: parts,
-        value: None,
-    }
+    parts.push(Extension::part("contribution", Of::Decimal(rounded(explained.contribution, 8))));
+    Extension { url: Cow::Owned(url("risk-contribution")), extension: parts, value: None }
 }
 
 /// Something that the reader of an answer should know.
@@ -262,10 +204,7 @@ fn issues(model: &Model, prediction: &Prediction, context: &Context) -> Vec<Issu
         issues.push(Issue {
             severity: "warning",
             code: "business-rule",
-            text: format!(
-                "The patient is outside the population this model was made for ({}): {why}",
-                population.text
-            ),
+            text: format!("The patient is outside the population this model was made for ({}): {why}", population.text),
         });
     };
     if context.window.outside_population {
@@ -274,9 +213,7 @@ fn issues(model: &Model, prediction: &Prediction, context: &Context) -> Vec<Issu
     if let (Some(age), Some(minimum)) = (context.age, population.minimum_age)
         && age < minimum
     {
-        outside(format!(
-            "the patient is {age} years old, and the model begins at {minimum}."
-        ));
+        outside(format!("the patient is {age} years old, and the model begins at {minimum}."));
     }
     if context.supposed {
         issues.push(Issue {
@@ -288,10 +225,7 @@ fn issues(model: &Model, prediction: &Prediction, context: &Context) -> Vec<Issu
     issues.extend(prediction.ignored.iter().map(|ignored| Issue {
         severity: "warning",
         code: "value",
-        text: format!(
-            "{} was not used for {}: {}",
-            ignored.reference, ignored.code, ignored.reason
-        ),
+        text: format!("{} was not used for {}: {}", ignored.reference, ignored.code, ignored.reason),
     }));
     issues
 }
@@ -392,11 +326,8 @@ pub fn provenance(model: &Model, prediction: &Prediction, context: &ProvenanceCo
         Requester::Reference(target) => reference(target),
         Requester::Display(name) => json!({ "display": name }),
     };
-    let entity = prediction
-        .sources()
-        .into_iter()
-        .map(|source| json!({ "role": "source", "what": reference(source) }))
-        .collect();
+    let entity =
+        prediction.sources().into_iter().map(|source| json!({ "role": "source", "what": reference(source) })).collect();
     let resource = Provenance {
         resource_type: "Provenance",
         id: context.id.clone(),
@@ -416,9 +347,7 @@ pub fn provenance(model: &Model, prediction: &Prediction, context: &ProvenanceCo
 /// The patient's age that features used, for [`Context::age`].
 pub fn age(model: &Model, features: &Features) -> Option<f64> {
     let inputs = &model.description.inputs;
-    let at = inputs
-        .iter()
-        .position(|input| input.source == Source::Age)?;
+    let at = inputs.iter().position(|input| input.source == Source::Age)?;
     features.columns.get(at)?.value
 }
 

@@ -17,15 +17,9 @@ pub fn parse(text: &str) -> Result<i64> {
 
 fn first_instant(text: &str) -> Option<i64> {
     if text.contains('T') {
-        return text
-            .parse::<Timestamp>()
-            .ok()
-            .map(Timestamp::as_microsecond);
+        return text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond);
     }
-    civil_date(text)?
-        .to_zoned(TimeZone::UTC)
-        .ok()
-        .map(|z| z.timestamp().as_microsecond())
+    civil_date(text)?.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp().as_microsecond())
 }
 
 /// The last instant that a FHIR `dateTime` or `date` can mean, in microseconds since 1970: of a
@@ -49,8 +43,7 @@ pub fn parse_end(text: &str) -> Result<i64> {
 /// A FHIR `date` of any precision as the first day it can mean.
 pub(crate) fn civil_date(text: &str) -> Option<civil::Date> {
     let digits = |part: &str, width: usize| {
-        (part.len() == width && part.bytes().all(|b| b.is_ascii_digit()))
-            .then(|| part.parse::<i16>().ok())?
+        (part.len() == width && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i16>().ok())?
     };
     let mut parts = text.splitn(3, '-');
     let year = digits(parts.next()?, 4)?;
@@ -61,23 +54,15 @@ pub(crate) fn civil_date(text: &str) -> Option<civil::Date> {
 
 /// An instant as FHIR writes it, in UTC with millisecond precision at most.
 pub fn format(micros: i64) -> String {
-    let clamped = micros.clamp(
-        Timestamp::MIN.as_microsecond(),
-        Timestamp::MAX.as_microsecond(),
-    );
+    let clamped = micros.clamp(Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond());
     let millis = clamped.div_euclid(1000);
-    Timestamp::from_millisecond(millis)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_string()
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
 /// Completed years of age at an instant, from a `birthDate` of any precision.
 pub fn age_years(birth_date: &str, at: i64) -> Option<f64> {
     let born = civil_date(birth_date)?;
-    let day = Timestamp::from_microsecond(at)
-        .ok()?
-        .to_zoned(TimeZone::UTC)
-        .date();
+    let day = Timestamp::from_microsecond(at).ok()?.to_zoned(TimeZone::UTC).date();
     let years = i32::from(day.year()) - i32::from(born.year());
     let before_birthday = (day.month(), day.day()) < (born.month(), born.day());
     let age = years - i32::from(before_birthday);
@@ -103,32 +88,15 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_refused() {
-        for text in [
-            "",
-            "20",
-            "2020-13",
-            "2020-02-30",
-            "2020-2-3",
-            "yesterday",
-            "2020-01-01T",
-            "+020-01-01",
-        ] {
+        for text in ["", "20", "2020-13", "2020-02-30", "2020-2-3", "yesterday", "2020-01-01T", "+020-01-01"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn age_is_in_completed_years() {
-        for (day, age) in [
-            ("2020-06-30", 69.0),
-            ("2020-07-01", 70.0),
-            ("1950-07-01", 0.0),
-        ] {
-            assert_eq!(
-                age_years("1950-07-01", parse(day).unwrap()),
-                Some(age),
-                "{day}"
-            );
+        for (day, age) in [("2020-06-30", 69.0), ("2020-07-01", 70.0), ("1950-07-01", 0.0)] {
+            assert_eq!(age_years("1950-07-01", parse(day).unwrap()), Some(age), "{day}");
         }
         assert_eq!(age_years("1950", parse("2020").unwrap()), Some(70.0));
         assert_eq!(age_years("2030-01-01", parse("2020").unwrap()), None);

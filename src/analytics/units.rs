@@ -43,20 +43,13 @@ pub struct Analyte {
 
 impl From<&InputCode> for Analyte {
     fn from(code: &InputCode) -> Self {
-        Self {
-            molar_mass: code.molar_mass,
-            valence: code.valence,
-        }
+        Self { molar_mass: code.molar_mass, valence: code.valence }
     }
 }
 
 impl Unit {
     /// The number one.
-    pub const ONE: Unit = Unit {
-        factor: 1.0,
-        offset: 0.0,
-        dimension: [0; 6],
-    };
+    pub const ONE: Unit = Unit { factor: 1.0, offset: 0.0, dimension: [0; 6] };
 
     /// Parses a UCUM code, or one of the common printed forms that are not UCUM (`mmHg`, `bpm`,
     /// `K/uL`). `None` where it is neither.
@@ -105,13 +98,13 @@ fn printed(text: &str) -> Option<&'static str> {
     Some(match lower.as_str() {
         "mmhg" | "mm hg" | "torr" => "mm[Hg]",
         "cmh2o" => "cm[H2O]",
-        "bpm" | "beats/min" | "beats/minute" | "beats per minute" | "breaths/min"
-        | "breaths/minute" | "breaths per minute" | "/minute" | "per minute" | "1/min" => "/min",
+        "bpm" | "beats/min" | "beats/minute" | "beats per minute" | "breaths/min" | "breaths/minute"
+        | "breaths per minute" | "/minute" | "per minute" | "1/min" => "/min",
         "°c" | "degc" | "deg c" | "c" | "celsius" | "degrees celsius" => "Cel",
         "°f" | "degf" | "deg f" | "f" | "fahrenheit" | "degrees fahrenheit" => "[degF]",
         "percent" | "pct" => "%",
-        "k/ul" | "k/mm3" | "k/µl" | "x10^3/ul" | "x10e3/ul" | "x10(3)/ul" | "10^3/ul"
-        | "10e3/ul" | "thou/ul" | "thousand/ul" => "10*3/uL",
+        "k/ul" | "k/mm3" | "k/µl" | "x10^3/ul" | "x10e3/ul" | "x10(3)/ul" | "10^3/ul" | "10e3/ul" | "thou/ul"
+        | "thousand/ul" => "10*3/uL",
         "10^9/l" | "x10^9/l" | "10e9/l" | "x10e9/l" | "giga/l" => "10*9/L",
         "iu/l" => "U/L",
         "mg/dl" => "mg/dL",
@@ -251,10 +244,7 @@ impl<'a> Parser<'a> {
 
     /// `10*3`, `10^-6`, `10*`.
     fn power_of_ten(&mut self) -> Option<f64> {
-        let rest = self
-            .rest
-            .strip_prefix("10*")
-            .or_else(|| self.rest.strip_prefix("10^"))?;
+        let rest = self.rest.strip_prefix("10*").or_else(|| self.rest.strip_prefix("10^"))?;
         self.rest = rest;
         let exponent = self.exponent()?;
         Some(10f64.powi(i32::from(exponent)))
@@ -263,10 +253,7 @@ impl<'a> Parser<'a> {
     /// An optional exponent of at most two digits; 1 where there is none.
     fn exponent(&mut self) -> Option<i8> {
         let signed = usize::from(self.rest.starts_with(['+', '-']));
-        let digits = self.rest[signed..]
-            .bytes()
-            .take_while(u8::is_ascii_digit)
-            .count();
+        let digits = self.rest[signed..].bytes().take_while(u8::is_ascii_digit).count();
         if digits == 0 {
             return (signed == 0).then_some(1);
         }
@@ -289,16 +276,8 @@ fn special(text: &str) -> Option<Unit> {
     let mut dimension = [0; 6];
     dimension[TEMPERATURE] = 1;
     match text {
-        "Cel" => Some(Unit {
-            factor: 1.0,
-            offset: 273.15,
-            dimension,
-        }),
-        "[degF]" => Some(Unit {
-            factor: 5.0 / 9.0,
-            offset: 459.67 * 5.0 / 9.0,
-            dimension,
-        }),
+        "Cel" => Some(Unit { factor: 1.0, offset: 273.15, dimension }),
+        "[degF]" => Some(Unit { factor: 5.0 / 9.0, offset: 459.67 * 5.0 / 9.0, dimension }),
         _ => None,
     }
 }
@@ -320,19 +299,14 @@ fn atom_end(text: &str) -> usize {
 
 fn atom(word: &str) -> Option<(f64, Dimension)> {
     let find = |table: &[(&str, f64, Dimension)], name: &str| {
-        table
-            .iter()
-            .find(|(atom, ..)| *atom == name)
-            .map(|&(_, factor, dimension)| (factor, dimension))
+        table.iter().find(|(atom, ..)| *atom == name).map(|&(_, factor, dimension)| (factor, dimension))
     };
-    find(PLAIN, word)
-        .or_else(|| find(METRIC, word))
-        .or_else(|| {
-            PREFIXES.iter().find_map(|(prefix, scale)| {
-                let (factor, dimension) = find(METRIC, word.strip_prefix(prefix)?)?;
-                Some((factor * scale, dimension))
-            })
+    find(PLAIN, word).or_else(|| find(METRIC, word)).or_else(|| {
+        PREFIXES.iter().find_map(|(prefix, scale)| {
+            let (factor, dimension) = find(METRIC, word.strip_prefix(prefix)?)?;
+            Some((factor * scale, dimension))
         })
+    })
 }
 
 #[cfg(test)]

@@ -15,14 +15,7 @@ use std::collections::HashSet;
 pub const ICU_ADMISSION: &str = "305351004";
 
 /// Encounter statuses that say that the patient was (or is) there.
-const PRESENT: &[&str] = &[
-    "arrived",
-    "triaged",
-    "in-progress",
-    "onleave",
-    "finished",
-    "unknown",
-];
+const PRESENT: &[&str] = &["arrived", "triaged", "in-progress", "onleave", "finished", "unknown"];
 
 /// A stay in an intensive care unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +34,7 @@ impl Stay {
     /// (references to Locations of type ICU), with the location's own period where it has one.
     /// Empty for encounters that did not take place, or without a start.
     pub fn from_encounter(encounter: &Value<'_>, icu_locations: &HashSet<String>) -> Vec<Stay> {
-        let (Some(id), Some(status)) = (encounter.get_str("id"), encounter.get_str("status"))
-        else {
+        let (Some(id), Some(status)) = (encounter.get_str("id"), encounter.get_str("status")) else {
             return Vec::new();
         };
         if !PRESENT.contains(&status) {
@@ -51,14 +43,7 @@ impl Stay {
         let reference = format!("Encounter/{id}");
         let own = period(encounter);
         if is_icu(encounter) {
-            return own
-                .map(|(start, end)| Stay {
-                    reference,
-                    start,
-                    end,
-                })
-                .into_iter()
-                .collect();
+            return own.map(|(start, end)| Stay { reference, start, end }).into_iter().collect();
         }
         encounter
             .items("location")
@@ -69,11 +54,7 @@ impl Stay {
                     .is_some_and(|reference| icu_locations.contains(reference))
             })
             .filter_map(|part| period(part).or(own))
-            .map(|(start, end)| Stay {
-                reference: reference.clone(),
-                start,
-                end,
-            })
+            .map(|(start, end)| Stay { reference: reference.clone(), start, end })
             .collect()
     }
 }
@@ -81,9 +62,7 @@ impl Stay {
 fn is_icu(encounter: &Value<'_>) -> bool {
     let acute = encounter.get("class").is_some_and(|class| {
         class.get_str("code") == Some("ACUTE")
-            && class
-                .get_str("system")
-                .is_none_or(|system| system == "http://terminology.hl7.org/CodeSystem/v3-ActCode")
+            && class.get_str("system").is_none_or(|system| system == "http://terminology.hl7.org/CodeSystem/v3-ActCode")
     });
     acute
         || encounter
@@ -96,9 +75,7 @@ fn is_icu(encounter: &Value<'_>) -> bool {
 fn period(parent: &Value<'_>) -> Option<(i64, Option<i64>)> {
     let period = parent.get("period")?;
     let start = time::parse(period.get_str("start")?).ok()?;
-    let end = period
-        .get_str("end")
-        .and_then(|end| time::parse_end(end).ok());
+    let end = period.get_str("end").and_then(|end| time::parse_end(end).ok());
     end.is_none_or(|end| end >= start).then_some((start, end))
 }
 
@@ -133,11 +110,7 @@ impl Window {
             return before(false);
         }
         let holds = |stay: &&Stay| stay.start <= as_of && stay.end.is_none_or(|end| as_of <= end);
-        match stays
-            .iter()
-            .filter(holds)
-            .max_by_key(|stay| (stay.start, &stay.reference))
-        {
+        match stays.iter().filter(holds).max_by_key(|stay| (stay.start, &stay.reference)) {
             None => before(true),
             Some(stay) => Window {
                 start: stay.start,
@@ -157,13 +130,7 @@ impl Window {
     /// A window wide enough for any stay, for a first query: everything up to the moment asked
     /// about.
     pub fn everything_until(as_of: i64) -> Window {
-        Window {
-            start: i64::MIN,
-            end: as_of,
-            as_of,
-            encounter: None,
-            outside_population: false,
-        }
+        Window { start: i64::MIN, end: as_of, as_of, encounter: None, outside_population: false }
     }
 }
 
@@ -172,77 +139,31 @@ mod tests {
     use super::*;
     use salus_fhir::json::{Limits, parse};
 
-    const RULE: WindowRule = WindowRule {
-        anchor: Anchor::IcuStay,
-        hours: 48,
-    };
+    const RULE: WindowRule = WindowRule { anchor: Anchor::IcuStay, hours: 48 };
 
     fn at(text: &str) -> i64 {
         time::parse(text).unwrap()
     }
 
     fn stay(reference: &str, start: &str, end: Option<&str>) -> Stay {
-        Stay {
-            reference: reference.into(),
-            start: at(start),
-            end: end.map(at),
-        }
+        Stay { reference: reference.into(), start: at(start), end: end.map(at) }
     }
 
     #[test]
     fn the_window_rule_of_the_contract() {
         let stays = [
-            stay(
-                "Encounter/a",
-                "2026-01-01T00:00:00Z",
-                Some("2026-01-10T00:00:00Z"),
-            ),
+            stay("Encounter/a", "2026-01-01T00:00:00Z", Some("2026-01-10T00:00:00Z")),
             stay("Encounter/b", "2026-02-01T00:00:00Z", None),
         ];
         // as-of, start, end, encounter
         for (as_of, start, end, encounter) in [
-            (
-                "2026-01-01T00:00:00Z",
-                "2026-01-01T00:00:00Z",
-                "2026-01-01T00:00:00Z",
-                Some("Encounter/a"),
-            ),
-            (
-                "2026-01-01T12:00:00Z",
-                "2026-01-01T00:00:00Z",
-                "2026-01-01T12:00:00Z",
-                Some("Encounter/a"),
-            ),
-            (
-                "2026-01-05T00:00:00Z",
-                "2026-01-01T00:00:00Z",
-                "2026-01-03T00:00:00Z",
-                Some("Encounter/a"),
-            ),
-            (
-                "2026-01-10T00:00:00Z",
-                "2026-01-01T00:00:00Z",
-                "2026-01-03T00:00:00Z",
-                Some("Encounter/a"),
-            ),
-            (
-                "2026-01-10T00:00:01Z",
-                "2026-01-08T00:00:01Z",
-                "2026-01-10T00:00:01Z",
-                None,
-            ),
-            (
-                "2025-12-31T00:00:00Z",
-                "2025-12-29T00:00:00Z",
-                "2025-12-31T00:00:00Z",
-                None,
-            ),
-            (
-                "2027-01-01T00:00:00Z",
-                "2026-02-01T00:00:00Z",
-                "2026-02-03T00:00:00Z",
-                Some("Encounter/b"),
-            ),
+            ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", Some("Encounter/a")),
+            ("2026-01-01T12:00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z", Some("Encounter/a")),
+            ("2026-01-05T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z", Some("Encounter/a")),
+            ("2026-01-10T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z", Some("Encounter/a")),
+            ("2026-01-10T00:00:01Z", "2026-01-08T00:00:01Z", "2026-01-10T00:00:01Z", None),
+            ("2025-12-31T00:00:00Z", "2025-12-29T00:00:00Z", "2025-12-31T00:00:00Z", None),
+            ("2027-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-02-03T00:00:00Z", Some("Encounter/b")),
         ] {
             let window = Window::choose(&RULE, &stays, at(as_of));
             assert_eq!((window.start, window.end), (at(start), at(end)), "{as_of}");
@@ -255,11 +176,7 @@ mod tests {
     fn of_stays_that_overlap_the_one_that_began_last_counts() {
         let stays = [
             stay("Encounter/outer", "2026-01-01T00:00:00Z", None),
-            stay(
-                "Encounter/inner",
-                "2026-01-04T00:00:00Z",
-                Some("2026-01-06T00:00:00Z"),
-            ),
+            stay("Encounter/inner", "2026-01-04T00:00:00Z", Some("2026-01-06T00:00:00Z")),
         ];
         let window = |as_of| Window::choose(&RULE, &stays, at(as_of)).encounter.unwrap();
         assert_eq!(window("2026-01-05T00:00:00Z"), "Encounter/inner");
@@ -268,10 +185,7 @@ mod tests {
 
     #[test]
     fn a_rule_without_a_stay_looks_back() {
-        let rule = WindowRule {
-            anchor: Anchor::AsOf,
-            hours: 6,
-        };
+        let rule = WindowRule { anchor: Anchor::AsOf, hours: 6 };
         let window = Window::choose(&rule, &[], at("2026-01-01T06:00:00Z"));
         assert_eq!(window.start, at("2026-01-01T00:00:00Z"));
         assert!(!window.outside_population);
@@ -286,35 +200,15 @@ mod tests {
     fn icu_stays_are_known_by_class_type_or_location() {
         let period = r#""period":{"start":"2026-01-01T00:00:00Z"}"#;
         for (what, holds) in [
-            (
-                r#""class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"ACUTE"}"#,
-                true,
-            ),
-            (
-                r#""class":{"system":"http://example.org","code":"ACUTE"}"#,
-                false,
-            ),
+            (r#""class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"ACUTE"}"#, true),
+            (r#""class":{"system":"http://example.org","code":"ACUTE"}"#, false),
             (r#""class":{"code":"IMP"}"#, false),
-            (
-                r#""type":[{"coding":[{"system":"http://snomed.info/sct","code":"305351004"}]}]"#,
-                true,
-            ),
-            (
-                r#""type":[{"coding":[{"system":"http://loinc.org","code":"305351004"}]}]"#,
-                false,
-            ),
-            (
-                r#""location":[{"location":{"reference":"Location/icu"}}]"#,
-                true,
-            ),
-            (
-                r#""location":[{"location":{"reference":"Location/ward"}}]"#,
-                false,
-            ),
+            (r#""type":[{"coding":[{"system":"http://snomed.info/sct","code":"305351004"}]}]"#, true),
+            (r#""type":[{"coding":[{"system":"http://loinc.org","code":"305351004"}]}]"#, false),
+            (r#""location":[{"location":{"reference":"Location/icu"}}]"#, true),
+            (r#""location":[{"location":{"reference":"Location/ward"}}]"#, false),
         ] {
-            let json = format!(
-                r#"{{"resourceType":"Encounter","id":"e","status":"in-progress",{what},{period}}}"#
-            );
+            let json = format!(r#"{{"resourceType":"Encounter","id":"e","status":"in-progress",{what},{period}}}"#);
             assert_eq!(!stays(&json).is_empty(), holds, "{what}");
         }
     }
@@ -330,11 +224,7 @@ mod tests {
         // A day's end is its last microsecond.
         assert_eq!(
             found,
-            [Stay {
-                reference: "Encounter/e".into(),
-                start: at("2026-01-02"),
-                end: Some(at("2026-01-04") - 1),
-            }]
+            [Stay { reference: "Encounter/e".into(), start: at("2026-01-02"), end: Some(at("2026-01-04") - 1) }]
         );
     }
 
@@ -346,11 +236,7 @@ mod tests {
             );
             assert!(stays(&json).is_empty(), "{status}");
         }
-        for period in [
-            r#"{}"#,
-            r#"{"end":"2026-01-01"}"#,
-            r#"{"start":"2026-01-02","end":"2026-01-01"}"#,
-        ] {
+        for period in [r#"{}"#, r#"{"end":"2026-01-01"}"#, r#"{"start":"2026-01-02","end":"2026-01-01"}"#] {
             let json = format!(
                 r#"{{"resourceType":"Encounter","id":"e","status":"finished","class":{{"code":"ACUTE"}},"period":{period}}}"#
             );

@@ -34,13 +34,7 @@ impl SignedTreeHead {
     /// (32); integers big-endian.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        signed_bytes(
-            self.tenant,
-            self.size,
-            &self.root,
-            self.timestamp,
-            &self.key_id,
-        )
+        signed_bytes(self.tenant, self.size, &self.root, self.timestamp, &self.key_id)
     }
 
     /// Checks the signature.
@@ -60,15 +54,7 @@ impl SignedTreeHead {
 const HEAD_TAG: &[u8] = b"salus-audit-tree-head-v1\0";
 
 fn signed_bytes(tenant: i32, size: u64, root: &Hash, timestamp: i64, key_id: &Hash) -> Vec<u8> {
-    [
-        HEAD_TAG,
-        &tenant.to_be_bytes(),
-        &size.to_be_bytes(),
-        root,
-        &timestamp.to_be_bytes(),
-        key_id,
-    ]
-    .concat()
+    [HEAD_TAG, &tenant.to_be_bytes(), &size.to_be_bytes(), root, &timestamp.to_be_bytes(), key_id].concat()
 }
 
 /// The public half of a [`HeadKey`]: 32 bytes.
@@ -87,9 +73,7 @@ impl HeadPublicKey {
     /// # Errors
     /// [`Error::Key`] where there are more or fewer.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let key = bytes
-            .try_into()
-            .map_err(|_| Error::Key("a public key has 32 bytes".into()))?;
+        let key = bytes.try_into().map_err(|_| Error::Key("a public key has 32 bytes".into()))?;
         Ok(Self(key))
     }
 }
@@ -103,10 +87,7 @@ pub struct HeadKey {
 
 impl std::fmt::Debug for HeadKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("HeadKey")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
+        formatter.debug_struct("HeadKey").field("public", &self.public).finish_non_exhaustive()
     }
 }
 
@@ -116,11 +97,8 @@ impl HeadKey {
     /// # Errors
     /// [`Error::Key`] where the system has no randomness to give.
     pub fn generate() -> Result<Self, Error> {
-        let pair =
-            Ed25519KeyPair::generate().map_err(|_| Error::Key("generation failed".into()))?;
-        let pkcs8 = pair
-            .to_pkcs8v1()
-            .map_err(|_| Error::Key("encoding failed".into()))?;
+        let pair = Ed25519KeyPair::generate().map_err(|_| Error::Key("generation failed".into()))?;
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| Error::Key("encoding failed".into()))?;
         Self::from_pkcs8(pkcs8.as_ref())
     }
 
@@ -129,14 +107,9 @@ impl HeadKey {
     /// # Errors
     /// [`Error::Key`] where it is not an Ed25519 key.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Error> {
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
-            .map_err(|error| Error::Key(error.to_string()))?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|error| Error::Key(error.to_string()))?;
         let public = HeadPublicKey::from_bytes(pair.public_key().as_ref())?;
-        Ok(Self {
-            pair,
-            pkcs8: pkcs8.to_vec(),
-            public,
-        })
+        Ok(Self { pair, pkcs8: pkcs8.to_vec(), public })
     }
 
     /// Reads the key from its file.
@@ -168,9 +141,7 @@ impl HeadKey {
         let key = Self::generate()?;
         match key.store(path) {
             // Another process made one in the meantime: use that.
-            Err(Error::KeyFile { source, .. })
-                if source.kind() == std::io::ErrorKind::AlreadyExists =>
-            {
+            Err(Error::KeyFile { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
                 Self::load(path)
             }
             Err(error) => Err(error),
@@ -190,22 +161,12 @@ impl HeadKey {
         let key_id = self.public.id();
         let bytes = signed_bytes(tenant, size, &root, timestamp, &key_id);
         let signature = self.pair.sign(&bytes).as_ref().to_vec();
-        SignedTreeHead {
-            tenant,
-            size,
-            root,
-            timestamp,
-            key_id,
-            signature,
-        }
+        SignedTreeHead { tenant, size, root, timestamp, key_id, signature }
     }
 }
 
 fn key_file(path: &Path, source: std::io::Error) -> Error {
-    Error::KeyFile {
-        path: path.to_owned(),
-        source,
-    }
+    Error::KeyFile { path: path.to_owned(), source }
 }
 
 /// Writes beside the target and links it there, so that the file is whole as soon as it has its name.
@@ -228,10 +189,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     };
     written?;
     removed?;
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::File::open(folder)?.sync_all()?;
     }
     Ok(())
@@ -246,8 +204,7 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("salus-head-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("salus-head-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }
@@ -264,10 +221,7 @@ mod tests {
         let (key, other) = (HeadKey::generate().unwrap(), HeadKey::generate().unwrap());
         let head = key.sign(1, 2, [3; 32], 4);
         head.verify(&key.public_key()).unwrap();
-        assert!(matches!(
-            head.verify(&other.public_key()),
-            Err(Error::Signature)
-        ));
+        assert!(matches!(head.verify(&other.public_key()), Err(Error::Signature)));
     }
 
     #[test]
@@ -286,10 +240,7 @@ mod tests {
         for change in changes {
             let mut head = honest.clone();
             change(&mut head);
-            assert!(matches!(
-                head.verify(&key.public_key()),
-                Err(Error::Signature)
-            ));
+            assert!(matches!(head.verify(&key.public_key()), Err(Error::Signature)));
         }
     }
 
@@ -300,15 +251,8 @@ mod tests {
         let key = HeadKey::load_or_generate(&path).unwrap();
         let again = HeadKey::load_or_generate(&path).unwrap();
         assert_eq!(key.public_key(), again.public_key());
-        again
-            .sign(1, 2, [3; 32], 4)
-            .verify(&key.public_key())
-            .unwrap();
-        assert_eq!(
-            fs::read_dir(&folder.0).unwrap().count(),
-            1,
-            "no temporary file stays"
-        );
+        again.sign(1, 2, [3; 32], 4).verify(&key.public_key()).unwrap();
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[cfg(unix)]
@@ -318,10 +262,7 @@ mod tests {
         let folder = Folder::new("mode");
         let path = folder.0.join("audit-head.key");
         HeadKey::generate().unwrap().store(&path).unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -340,10 +281,7 @@ mod tests {
         let folder = Folder::new("damaged");
         let path = folder.0.join("audit-head.key");
         fs::write(&path, b"not a key").unwrap();
-        assert!(matches!(
-            HeadKey::load_or_generate(&path),
-            Err(Error::Key(_))
-        ));
+        assert!(matches!(HeadKey::load_or_generate(&path), Err(Error::Key(_))));
     }
 
     #[test]

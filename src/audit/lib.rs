@@ -22,8 +22,6 @@ pub mod verify;
 
 pub use error::Error;
 pub use head::{HeadKey, HeadPublicKey, SignedTreeHead};
-pub use record::{
-    Alert, AuditKind, AuditRecord, AuditUser, Entity, EntityKind, ModelVersion, Outcome,
-};
+pub use record::{Alert, AuditKind, AuditRecord, AuditUser, Entity, EntityKind, ModelVersion, Outcome};
 pub use render::{Server, render};
 pub use verify::{Fault, LogVerifier, Verified};

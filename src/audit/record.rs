@@ -79,20 +79,12 @@ pub struct Entity<'a> {
 impl<'a> Entity<'a> {
     /// The resource that was read, written or acted on.
     pub fn data(what: impl Into<Cow<'a, str>>, version: Option<u64>) -> Self {
-        Self {
-            what: what.into(),
-            version,
-            kind: EntityKind::Data,
-        }
+        Self { what: what.into(), version, kind: EntityKind::Data }
     }
 
     /// A resource that took part in another way.
     pub fn of_kind(kind: EntityKind, what: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            what: what.into(),
-            version: None,
-            kind,
-        }
+        Self { what: what.into(), version: None, kind }
     }
 
     /// The resource type of the reference: `Patient` of `Patient/1`.
@@ -127,23 +119,13 @@ pub struct AuditRecord<'a> {
     #[serde(rename = "i", borrow, default, skip_serializing_if = "str::is_empty")]
     pub interaction: Cow<'a, str>,
     /// Name of the operation without `$`: `risk-score`.
-    #[serde(
-        rename = "op",
-        borrow,
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "op", borrow, default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Cow<'a, str>>,
     /// How it ended.
     #[serde(rename = "o")]
     pub outcome: Outcome,
     /// Why it failed, in words without clinical content.
-    #[serde(
-        rename = "od",
-        borrow,
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "od", borrow, default, skip_serializing_if = "Option::is_none")]
     pub outcome_description: Option<Cow<'a, str>>,
     /// HTTP status of the answer; 0 where there was none.
     #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
@@ -234,11 +216,7 @@ impl<'a> AuditRecord<'a> {
         self.user = principal.user.as_ref().map(|user| AuditUser {
             id: Cow::Borrowed(&user.id),
             fhir_user: user.fhir_user.as_deref().map(Cow::Borrowed),
-            roles: user
-                .roles
-                .iter()
-                .map(|role| Cow::Borrowed(role.as_str()))
-                .collect(),
+            roles: user.roles.iter().map(|role| Cow::Borrowed(role.as_str())).collect(),
             organization: principal
                 .actors
                 .iter()
@@ -265,8 +243,7 @@ impl<'a> AuditRecord<'a> {
     /// # Errors
     /// [`Error::Record`] where the text is not one that [`to_text`](Self::to_text) writes.
     pub fn from_text(text: &'a str) -> Result<Self, Error> {
-        let record: Self =
-            serde_json::from_str(text).map_err(|error| Error::Record(error.to_string()))?;
+        let record: Self = serde_json::from_str(text).map_err(|error| Error::Record(error.to_string()))?;
         if !(0..=LAST_INSTANT).contains(&record.recorded) {
             return Err(Error::Record("recorded outside 1970 to 9999".into()));
         }
@@ -298,19 +275,12 @@ impl<'a> AuditRecord<'a> {
             entities: self
                 .entities
                 .into_iter()
-                .map(|entity| Entity {
-                    what: own(entity.what),
-                    version: entity.version,
-                    kind: entity.kind,
-                })
+                .map(|entity| Entity { what: own(entity.what), version: entity.version, kind: entity.kind })
                 .collect(),
             query: self.query.map(own),
             request_id: own(self.request_id),
             server: own(self.server),
-            model: self.model.map(|model| ModelVersion {
-                name: own(model.name),
-                version: own(model.version),
-            }),
+            model: self.model.map(|model| ModelVersion { name: own(model.name), version: own(model.version) }),
         }
     }
 
@@ -323,13 +293,7 @@ impl<'a> AuditRecord<'a> {
             return vec![self];
         }
         let patients = std::mem::take(&mut self.patients);
-        patients
-            .chunks(limit)
-            .map(|part| Self {
-                patients: part.to_vec(),
-                ..self.clone()
-            })
-            .collect()
+        patients.chunks(limit).map(|part| Self { patients: part.to_vec(), ..self.clone() }).collect()
     }
 }
 

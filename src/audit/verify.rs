@@ -167,14 +167,7 @@ impl LogVerifier {
     /// A verifier for the log of one tenant, whose heads may be signed by any of these keys.
     #[must_use]
     pub fn new(tenant: i32, keys: Vec<HeadPublicKey>) -> Self {
-        Self {
-            tenant,
-            keys,
-            range: CompactRange::new(),
-            heads: 0,
-            last_head: None,
-            seen: SeenEvents::default(),
-        }
+        Self { tenant, keys, range: CompactRange::new(), heads: 0, last_head: None, seen: SeenEvents::default() }
     }
 
     /// How many leaves were fed. A head of this size is due before the next leaf.
@@ -188,13 +181,7 @@ impl LogVerifier {
     ///
     /// # Errors
     /// The [`Fault`] found. The verifier then says nothing more about the log: stop here.
-    pub fn leaf(
-        &mut self,
-        index: u64,
-        seq: i64,
-        stored: &Hash,
-        record: Option<&str>,
-    ) -> Result<(), Fault> {
+    pub fn leaf(&mut self, index: u64, seq: i64, stored: &Hash, record: Option<&str>) -> Result<(), Fault> {
         let expected = self.range.size();
         match index {
             found if found > expected => return Err(Fault::MissingLeaf { expected, found }),
@@ -221,10 +208,7 @@ impl LogVerifier {
     pub fn head(&mut self, head: &SignedTreeHead) -> Result<(), Fault> {
         let (size, leaves) = (head.size, self.range.size());
         if head.tenant != self.tenant {
-            return Err(Fault::ForeignHead {
-                size,
-                tenant: head.tenant,
-            });
+            return Err(Fault::ForeignHead { size, tenant: head.tenant });
         }
         let key = self.keys.iter().find(|key| key.id() == head.key_id);
         let key = key.ok_or(Fault::UnknownKey { size })?;
@@ -257,11 +241,7 @@ impl LogVerifier {
     /// # Errors
     /// [`Fault::UnloggedEvent`] where it did not.
     pub fn logged(&self, seq: i64) -> Result<(), Fault> {
-        if self.seen.contains(seq) {
-            Ok(())
-        } else {
-            Err(Fault::UnloggedEvent { seq })
-        }
+        if self.seen.contains(seq) { Ok(()) } else { Err(Fault::UnloggedEvent { seq }) }
     }
 
     /// Ends the verification of a log at rest, whose last head covers every leaf.
@@ -272,10 +252,7 @@ impl LogVerifier {
     pub fn finish(self) -> Result<Verified, Fault> {
         let verified = self.finish_live();
         if verified.covered < verified.events {
-            return Err(Fault::UncoveredTail {
-                size: verified.covered,
-                leaves: verified.events,
-            });
+            return Err(Fault::UncoveredTail { size: verified.covered, leaves: verified.events });
         }
         Ok(verified)
     }
@@ -303,10 +280,7 @@ struct SeenEvents {
 
 impl SeenEvents {
     fn contains(&self, seq: i64) -> bool {
-        self.runs
-            .range(..=seq)
-            .next_back()
-            .is_some_and(|(_, last)| *last >= seq)
+        self.runs.range(..=seq).next_back().is_some_and(|(_, last)| *last >= seq)
     }
 
     /// Adds a number; false where it was there.

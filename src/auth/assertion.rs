@@ -72,20 +72,13 @@ impl ClientAssertion {
 
     /// The assertion itself, where the form has what it must.
     fn jwt(&self) -> Result<&str, OAuthError> {
-        match (
-            self.client_assertion_type.as_deref(),
-            self.client_assertion.as_deref(),
-        ) {
+        match (self.client_assertion_type.as_deref(), self.client_assertion.as_deref()) {
             (None, None) => Err(OAuthError::invalid_client(
                 "the client must authenticate by private_key_jwt: send client_assertion_type and client_assertion",
             )),
             (Some(CLIENT_ASSERTION_TYPE), Some(jwt)) => Ok(jwt),
-            (Some(CLIENT_ASSERTION_TYPE), None) => {
-                Err(OAuthError::invalid_request("client_assertion is missing"))
-            }
-            _ => Err(OAuthError::invalid_request(format!(
-                "client_assertion_type must be {CLIENT_ASSERTION_TYPE}"
-            ))),
+            (Some(CLIENT_ASSERTION_TYPE), None) => Err(OAuthError::invalid_request("client_assertion is missing")),
+            _ => Err(OAuthError::invalid_request(format!("client_assertion_type must be {CLIENT_ASSERTION_TYPE}"))),
         }
     }
 }
@@ -103,36 +96,21 @@ pub(crate) async fn authenticate(
 ) -> Result<Client, OAuthError> {
     let jwt = assertion.jwt()?;
     let jws = Jws::parse(jwt).map_err(|_| {
-        OAuthError::invalid_client(
-            "client_assertion is not a JWT in compact form (header.claims.signature)",
-        )
+        OAuthError::invalid_client("client_assertion is not a JWT in compact form (header.claims.signature)")
     })?;
     let kid = check_header(&jws.header)?;
     let claims = jws.claims::<Claims>().map_err(|error| {
-        OAuthError::invalid_client(format!(
-            "iss, sub, aud, exp and jti are required in client_assertion: {error}"
-        ))
+        OAuthError::invalid_client(format!("iss, sub, aud, exp and jti are required in client_assertion: {error}"))
     })?;
     check_claims(&claims, assertion.client_id.as_deref(), token_endpoint, now)?;
 
-    let client = clients
-        .find(&claims.sub)
-        .await?
-        .filter(|client| client.disabled.is_none());
+    let client = clients.find(&claims.sub).await?.filter(|client| client.disabled.is_none());
     let client = client
         .filter(|client| is_signed_by(&jws, client, kid))
         .ok_or_else(|| OAuthError::invalid_client(NOT_AUTHENTICATED))?;
 
     let connection = pool.get().await.map_err(Error::from)?;
-    if !replay::spend(
-        &connection,
-        tenant,
-        &client.client_id,
-        &claims.jti,
-        claims.exp.saturating_add(LEEWAY),
-    )
-    .await?
-    {
+    if !replay::spend(&connection, tenant, &client.client_id, &claims.jti, claims.exp.saturating_add(LEEWAY)).await? {
         return Err(OAuthError::invalid_client(
             "the jti of client_assertion was used before; make a new one each time",
         ));
@@ -143,43 +121,24 @@ pub(crate) async fn authenticate(
 /// What the header must say; returns the `kid`.
 fn check_header(header: &Header) -> Result<&str, OAuthError> {
     if !ASSERTION_ALGORITHMS.contains(&header.alg.as_str()) {
-        let message = format!(
-            "client_assertion is signed with {}; RS384 and ES384 are accepted",
-            header.alg
-        );
+        let message = format!("client_assertion is signed with {}; RS384 and ES384 are accepted", header.alg);
         return Err(OAuthError::invalid_client(message));
     }
     // Explicit typing (RFC 8725, section 3.11): absent, JWT, or the name that RFC 7523bis gives.
-    if !matches!(
-        header.media_type().as_deref(),
-        None | Some("jwt" | "client-authentication+jwt")
-    ) {
-        return Err(OAuthError::invalid_client(
-            "the typ header of client_assertion must be JWT",
-        ));
+    if !matches!(header.media_type().as_deref(), None | Some("jwt" | "client-authentication+jwt")) {
+        return Err(OAuthError::invalid_client("the typ header of client_assertion must be JWT"));
     }
     if header.crit.is_some() {
-        return Err(OAuthError::invalid_client(
-            "client_assertion has a crit header; no extension is understood",
-        ));
+        return Err(OAuthError::invalid_client("client_assertion has a crit header; no extension is understood"));
     }
     header
         .kid
         .as_deref()
         .filter(|kid| !kid.is_empty())
-        .ok_or_else(|| {
-            OAuthError::invalid_client(
-                "client_assertion needs a kid header that names a registered key",
-            )
-        })
+        .ok_or_else(|| OAuthError::invalid_client("client_assertion needs a kid header that names a registered key"))
 }
 
-fn check_claims(
-    claims: &Claims,
-    client_id: Option<&str>,
-    audience: &str,
-    now: i64,
-) -> Result<(), OAuthError> {
+fn check_claims(claims: &Claims, client_id: Option<&str>, audience: &str, now: i64) -> Result<(), OAuthError> {
     let refuse = |message: &str| Err(OAuthError::invalid_client(message));
     if claims.iss != claims.sub {
         return refuse("iss and sub of client_assertion must both be the client_id");
@@ -188,9 +147,7 @@ fn check_claims(
         return refuse("the client_id parameter is not the sub of client_assertion");
     }
     if !claims.aud.is_exactly(audience) {
-        return Err(OAuthError::invalid_client(format!(
-            "aud of client_assertion must be exactly {audience}"
-        )));
+        return Err(OAuthError::invalid_client(format!("aud of client_assertion must be exactly {audience}")));
     }
     if claims.exp <= now - LEEWAY {
         return refuse("client_assertion has expired; check the client's clock");
@@ -216,11 +173,7 @@ fn is_signed_by(jws: &Jws<'_>, client: &Client, kid: &str) -> bool {
     if jws.header.jku.is_some() && jws.header.jku != client.jwks_uri {
         return false;
     }
-    let Some((key, algorithm)) = client
-        .jwks
-        .find(kid)
-        .and_then(|key| Some((key, algorithm_of(key)?)))
-    else {
+    let Some((key, algorithm)) = client.jwks.find(kid).and_then(|key| Some((key, algorithm_of(key)?))) else {
         return false;
     };
     jws.header.alg == format!("{algorithm:?}")

@@ -45,20 +45,10 @@ struct Notice {
 }
 
 /// Announces `change` when the transaction of `connection` commits.
-pub(crate) async fn announce(
-    connection: &impl GenericClient,
-    tenant: i32,
-    change: &Change,
-) -> Result<()> {
-    let notice = Notice {
-        tenant,
-        change: change.clone(),
-    };
-    let payload =
-        serde_json::to_string(&notice).map_err(|error| Error::Internal(error.to_string()))?;
-    connection
-        .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &payload])
-        .await?;
+pub(crate) async fn announce(connection: &impl GenericClient, tenant: i32, change: &Change) -> Result<()> {
+    let notice = Notice { tenant, change: change.clone() };
+    let payload = serde_json::to_string(&notice).map_err(|error| Error::Internal(error.to_string()))?;
+    connection.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &payload]).await?;
     Ok(())
 }
 
@@ -73,12 +63,7 @@ pub(crate) trait Listener: Sync {
 }
 
 /// Listens until the connection breaks, and says why it did.
-pub(crate) async fn listen<T>(
-    listener: &impl Listener,
-    tenant: i32,
-    config: &Config,
-    tls: T,
-) -> Error
+pub(crate) async fn listen<T>(listener: &impl Listener, tenant: i32, config: &Config, tls: T) -> Error
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send,
@@ -153,28 +138,10 @@ mod tests {
 
     #[test]
     fn a_notice_is_a_small_json_object() {
-        let change = Change::Revoked {
-            token_id: "t".to_owned(),
-            expires: 5,
-        };
-        let json = serde_json::to_string(&Notice {
-            tenant: 3,
-            change: change.clone(),
-        })
-        .unwrap();
-        assert_eq!(
-            json,
-            r#"{"tenant":3,"change":"revoked","token_id":"t","expires":5}"#
-        );
-        assert_eq!(
-            serde_json::from_str::<Notice>(&json).unwrap().change,
-            change
-        );
-        assert_eq!(
-            serde_json::from_str::<Notice>(r#"{"tenant":3,"change":"keys"}"#)
-                .unwrap()
-                .change,
-            Change::Keys
-        );
+        let change = Change::Revoked { token_id: "t".to_owned(), expires: 5 };
+        let json = serde_json::to_string(&Notice { tenant: 3, change: change.clone() }).unwrap();
+        assert_eq!(json, r#"{"tenant":3,"change":"revoked","token_id":"t","expires":5}"#);
+        assert_eq!(serde_json::from_str::<Notice>(&json).unwrap().change, change);
+        assert_eq!(serde_json::from_str::<Notice>(r#"{"tenant":3,"change":"keys"}"#).unwrap().change, Change::Keys);
     }
 }

@@ -1,9 +1,7 @@
 //! The client's side of `private_key_jwt`: key pairs and assertions, for the demo clients, the
 //! command line and tests.
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
@@ -27,9 +25,7 @@ pub struct ClientKeyPair {
 
 impl std::fmt::Debug for ClientKeyPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientKeyPair")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientKeyPair").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -40,16 +36,9 @@ impl ClientKeyPair {
     /// [`Error::Internal`] where the system gives no randomness.
     pub fn generate() -> Result<Self> {
         let private_key_pem = generate_ec_pem(Algorithm::ES384)?;
-        let jwk = public_jwk(
-            &EncodingKey::from_ec_pem(private_key_pem.as_bytes())?,
-            Algorithm::ES384,
-        )?;
+        let jwk = public_jwk(&EncodingKey::from_ec_pem(private_key_pem.as_bytes())?, Algorithm::ES384)?;
         let kid = jwk.common.key_id.clone().unwrap_or_default();
-        Ok(Self {
-            private_key_pem,
-            kid,
-            jwks: JwkSet { keys: vec![jwk] },
-        })
+        Ok(Self { private_key_pem, kid, jwks: JwkSet { keys: vec![jwk] } })
     }
 }
 
@@ -91,12 +80,7 @@ fn to_pem(pkcs8: &[u8]) -> String {
 ///
 /// # Errors
 /// [`Error::Internal`] where the key is not a PKCS#8 (or PKCS#1) PEM of one of the two.
-pub fn sign_assertion(
-    private_key_pem: &str,
-    kid: &str,
-    client_id: &str,
-    token_url: &str,
-) -> Result<String> {
+pub fn sign_assertion(private_key_pem: &str, kid: &str, client_id: &str, token_url: &str) -> Result<String> {
     let pem = private_key_pem.as_bytes();
     let (algorithm, key) = match EncodingKey::from_ec_pem(pem) {
         Ok(key) => (Algorithm::ES384, key),
@@ -124,13 +108,7 @@ mod tests {
     #[test]
     fn a_generated_pair_signs_what_its_public_half_verifies() {
         let pair = ClientKeyPair::generate().unwrap();
-        let assertion = sign_assertion(
-            &pair.private_key_pem,
-            &pair.kid,
-            "client",
-            "https://x/token",
-        )
-        .unwrap();
+        let assertion = sign_assertion(&pair.private_key_pem, &pair.kid, "client", "https://x/token").unwrap();
         let jws = crate::jws::Jws::parse(&assertion).unwrap();
         let key = DecodingKey::from_jwk(pair.jwks.find(&pair.kid).unwrap()).unwrap();
         assert!(jws.verifies(&key, Algorithm::ES384));

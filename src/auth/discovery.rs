@@ -40,21 +40,11 @@ impl SmartConfiguration {
             token_endpoint_auth_methods_supported: vec!["private_key_jwt"],
             token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS.to_vec(),
             grant_types_supported: vec!["client_credentials"],
-            scopes_supported: vec![
-                "system/*.cruds",
-                "system/*.rs",
-                "system/*.read",
-                "system/*.write",
-                "system/*.*",
-            ],
+            scopes_supported: vec!["system/*.cruds", "system/*.rs", "system/*.read", "system/*.write", "system/*.*"],
             introspection_endpoint: config.introspection_endpoint(),
             revocation_endpoint: config.revocation_endpoint(),
             code_challenge_methods_supported: vec!["S256"],
-            capabilities: vec![
-                "client-confidential-asymmetric",
-                "permission-v1",
-                "permission-v2",
-            ],
+            capabilities: vec!["client-confidential-asymmetric", "permission-v1", "permission-v2"],
         }
     }
 }

@@ -37,11 +37,7 @@ impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             // The message of a database error may quote data; its code and routine do not.
-            Some(db) => Self::Unavailable(format!(
-                "SQLSTATE {} in {}",
-                db.code().code(),
-                db.routine().unwrap_or("?")
-            )),
+            Some(db) => Self::Unavailable(format!("SQLSTATE {} in {}", db.code().code(), db.routine().unwrap_or("?"))),
             None => Self::Unavailable(error.to_string()),
         }
     }
@@ -138,11 +134,7 @@ impl OAuthError {
                 _ => '?',
             })
             .collect();
-        Self {
-            code,
-            description,
-            retry_after: None,
-        }
+        Self { code, description, retry_after: None }
     }
 
     pub(crate) fn invalid_request(description: impl AsRef<str>) -> Self {
@@ -180,8 +172,7 @@ impl OAuthError {
 
     /// Seconds for the `Retry-After` header, rounded up; set on 429.
     pub fn retry_after(&self) -> Option<u64> {
-        self.retry_after
-            .map(|wait| wait.as_millis().div_ceil(1000) as u64)
+        self.retry_after.map(|wait| wait.as_millis().div_ceil(1000) as u64)
     }
 
     /// The value of `WWW-Authenticate`, where the caller presented a bearer token that is not accepted.
@@ -204,10 +195,7 @@ impl std::fmt::Display for OAuthError {
 impl std::error::Error for OAuthError {}
 
 impl serde::Serialize for OAuthError {
-    fn serialize<S: serde::Serializer>(
-        &self,
-        serializer: S,
-    ) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
         let mut body = serializer.serialize_struct("OAuthError", 2)?;
         body.serialize_field("error", self.code.as_str())?;
@@ -220,14 +208,10 @@ impl From<Error> for OAuthError {
     fn from(error: Error) -> Self {
         tracing::error!(%error, "authorization server");
         match error {
-            Error::Unavailable(_) => Self::new(
-                OAuthErrorCode::TemporarilyUnavailable,
-                "the server cannot reach its database; retry",
-            ),
-            _ => Self::new(
-                OAuthErrorCode::ServerError,
-                "the server failed to answer; its log says why",
-            ),
+            Error::Unavailable(_) => {
+                Self::new(OAuthErrorCode::TemporarilyUnavailable, "the server cannot reach its database; retry")
+            }
+            _ => Self::new(OAuthErrorCode::ServerError, "the server failed to answer; its log says why"),
         }
     }
 }
@@ -323,27 +307,14 @@ mod tests {
 
     #[test]
     fn retry_after_rounds_up() {
-        assert_eq!(
-            OAuthError::too_many_requests(Duration::from_millis(1001)).retry_after(),
-            Some(2)
-        );
-        assert_eq!(
-            OAuthError::too_many_requests(Duration::from_millis(1001)).status(),
-            429
-        );
+        assert_eq!(OAuthError::too_many_requests(Duration::from_millis(1001)).retry_after(), Some(2));
+        assert_eq!(OAuthError::too_many_requests(Duration::from_millis(1001)).status(), 429);
         assert_eq!(OAuthError::invalid_client("x").retry_after(), None);
     }
 
     #[test]
     fn a_request_without_a_token_gets_a_bare_challenge() {
-        assert_eq!(
-            BearerError::Missing.www_authenticate(),
-            "Bearer realm=\"salus\""
-        );
-        assert!(
-            BearerError::Expired
-                .www_authenticate()
-                .contains("error=\"invalid_token\"")
-        );
+        assert_eq!(BearerError::Missing.www_authenticate(), "Bearer realm=\"salus\"");
+        assert!(BearerError::Expired.www_authenticate().contains("error=\"invalid_token\""));
     }
 }

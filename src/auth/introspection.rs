@@ -21,13 +21,8 @@ impl IntrospectionRequest {
     /// `invalid_request` where `token` is missing or a parameter is repeated.
     pub fn from_form(body: &[u8]) -> Result<Self, OAuthError> {
         let mut form = Form::parse(body)?;
-        let token = form
-            .take("token")
-            .ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-        Ok(Self {
-            token,
-            assertion: form.take_assertion(),
-        })
+        let token = form.take("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+        Ok(Self { token, assertion: form.take_assertion() })
     }
 }
 
@@ -67,10 +62,7 @@ pub struct ActiveToken {
 }
 
 impl IntrospectionResponse {
-    pub(crate) const INACTIVE: Self = Self {
-        active: false,
-        token: None,
-    };
+    pub(crate) const INACTIVE: Self = Self { active: false, token: None };
 
     pub(crate) fn active(claims: AccessTokenClaims, config: &AuthConfig) -> Self {
         let token = ActiveToken {
@@ -85,9 +77,6 @@ impl IntrospectionResponse {
             jti: claims.jti,
             purpose_of_use: claims.purpose_of_use,
         };
-        Self {
-            active: true,
-            token: Some(token),
-        }
+        Self { active: true, token: Some(token) }
     }
 }

@@ -36,10 +36,7 @@ impl Header {
     /// `typ` without the optional `application/`, in lower case (RFC 7515, section 4.1.9).
     pub fn media_type(&self) -> Option<String> {
         let typ = self.typ.as_deref()?.to_ascii_lowercase();
-        Some(
-            typ.strip_prefix("application/")
-                .map_or_else(|| typ.clone(), str::to_owned),
-        )
+        Some(typ.strip_prefix("application/").map_or_else(|| typ.clone(), str::to_owned))
     }
 }
 
@@ -61,14 +58,10 @@ impl<'a> Jws<'a> {
         if payload.contains('.') {
             return Err(Malformed);
         }
-        let header = BASE64_URL_SAFE_NO_PAD
-            .decode(header)
-            .map_err(|_| Malformed)?;
+        let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| Malformed)?;
         Ok(Self {
             header: serde_json::from_slice(&header).map_err(|_| Malformed)?,
-            payload: BASE64_URL_SAFE_NO_PAD
-                .decode(payload)
-                .map_err(|_| Malformed)?,
+            payload: BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| Malformed)?,
             signing_input: signing_input.as_bytes(),
             signature,
         })
@@ -81,8 +74,7 @@ impl<'a> Jws<'a> {
 
     /// Whether `key`, used with `algorithm` and no other, made the signature.
     pub fn verifies(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
-        jsonwebtoken::crypto::verify(self.signature, self.signing_input, key, algorithm)
-            .unwrap_or(false)
+        jsonwebtoken::crypto::verify(self.signature, self.signing_input, key, algorithm).unwrap_or(false)
     }
 }
 
@@ -116,9 +108,7 @@ pub(crate) fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// [`numeric_date`], where present.
-pub(crate) fn optional_numeric_date<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<i64>, D::Error> {
+pub(crate) fn optional_numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     numeric_date(deserializer).map(Some)
 }
 
@@ -128,11 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn token(header: &str, payload: &str) -> String {
-        format!(
-            "{}.{}.c2ln",
-            BASE64_URL_SAFE_NO_PAD.encode(header),
-            BASE64_URL_SAFE_NO_PAD.encode(payload)
-        )
+        format!("{}.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(header), BASE64_URL_SAFE_NO_PAD.encode(payload))
     }
 
     #[test]
@@ -140,17 +126,7 @@ mod tests {
         let jwe = format!("{}.a.b", token(r#"{"alg":"ES256"}"#, "{}"));
         let long = token(r#"{"alg":"ES256"}"#, &" ".repeat(MAX_LENGTH));
         let twice = token(r#"{"alg":"ES256","alg":"none"}"#, "{}");
-        for bad in [
-            "",
-            ".",
-            "..",
-            "a.b",
-            "a.b.c",
-            "e30.e30.",
-            jwe.as_str(),
-            long.as_str(),
-            twice.as_str(),
-        ] {
+        for bad in ["", ".", "..", "a.b", "a.b.c", "e30.e30.", jwe.as_str(), long.as_str(), twice.as_str()] {
             assert_eq!(Jws::parse(bad).err(), Some(Malformed), "{bad}");
         }
     }

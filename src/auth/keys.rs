@@ -64,22 +64,14 @@ impl ServerKeys {
     /// [`Error::Keys`] where the directory or a file cannot be read or written, a file is readable by
     /// others, or does not hold the key its name says.
     pub fn open(directory: &Path, lifetime: Duration) -> Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| failed(directory, &error))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, &error))?;
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 4);
         let lock = lock(directory)?;
         if load(directory)?.is_empty() {
             create(directory, now_ms())?;
         }
         drop(lock);
-        let keys = Self {
-            directory: directory.to_owned(),
-            lifetime,
-            keys: RwLock::default(),
-        };
+        let keys = Self { directory: directory.to_owned(), lifetime, keys: RwLock::default() };
         keys.reload()?;
         Ok(keys)
     }
@@ -96,10 +88,7 @@ impl ServerKeys {
         create(&self.directory, now_ms().max(newest + 1))?;
         drop(lock);
         self.reload()?;
-        self.list()
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::Keys("the new key is gone".to_owned()))
+        self.list().into_iter().next().ok_or_else(|| Error::Keys("the new key is gone".to_owned()))
     }
 
     /// Reads the directory again, deleting keys that no live token was signed with.
@@ -113,10 +102,7 @@ impl ServerKeys {
     fn reload_at(&self, now: i64) -> Result<()> {
         let mut keys = load(&self.directory)?;
         if keys.is_empty() {
-            return Err(Error::Keys(format!(
-                "{} holds no key",
-                self.directory.display()
-            )));
+            return Err(Error::Keys(format!("{} holds no key", self.directory.display())));
         }
         let live = (1..keys.len())
             .find(|&at| keys[at - 1].created + self.lifetime + RETIREMENT_MARGIN < now)
@@ -126,36 +112,25 @@ impl ServerKeys {
             let _ = fs::remove_file(&retired.path);
             tracing::info!(kid = retired.kid, "signing key retired");
         }
-        *self
-            .keys
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(keys);
+        *self.keys.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(keys);
         Ok(())
     }
 
     /// The public keys (RFC 7517) with which tokens of this server verify.
     pub fn jwks(&self) -> JwkSet {
-        JwkSet {
-            keys: self.snapshot().iter().map(|key| key.jwk.clone()).collect(),
-        }
+        JwkSet { keys: self.snapshot().iter().map(|key| key.jwk.clone()).collect() }
     }
 
     /// The keys, the signing one first.
     pub fn list(&self) -> Vec<KeyInfo> {
-        let info = |(at, key): (usize, &Arc<Key>)| KeyInfo {
-            kid: key.kid.clone(),
-            created: key.created,
-            signing: at == 0,
-        };
+        let info =
+            |(at, key): (usize, &Arc<Key>)| KeyInfo { kid: key.kid.clone(), created: key.created, signing: at == 0 };
         self.snapshot().iter().enumerate().map(info).collect()
     }
 
     /// The key that signs.
     pub(crate) fn signing(&self) -> Result<Arc<Key>> {
-        self.snapshot()
-            .first()
-            .cloned()
-            .ok_or_else(|| Error::Keys("no signing key".to_owned()))
+        self.snapshot().first().cloned().ok_or_else(|| Error::Keys("no signing key".to_owned()))
     }
 
     /// The key of that id.
@@ -164,10 +139,7 @@ impl ServerKeys {
     }
 
     fn snapshot(&self) -> Arc<Vec<Arc<Key>>> {
-        self.keys
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        self.keys.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 }
 
@@ -196,21 +168,14 @@ fn lock(directory: &Path) -> Result<File> {
 /// Writes a new key file: whole or not at all, readable by the owner only.
 fn create(directory: &Path, created: i64) -> Result<()> {
     let pem = generate_ec_pem(ACCESS_TOKEN_ALGORITHM)?;
-    let jwk = public_jwk(
-        &EncodingKey::from_ec_pem(pem.as_bytes())?,
-        ACCESS_TOKEN_ALGORITHM,
-    )?;
+    let jwk = public_jwk(&EncodingKey::from_ec_pem(pem.as_bytes())?, ACCESS_TOKEN_ALGORITHM)?;
     let kid = jwk.common.key_id.unwrap_or_default();
     let partial = directory.join(".partial");
     let path = directory.join(format!("es256-{created:015}-{kid}.pem"));
     let write = || -> std::io::Result<()> {
         // A leftover would keep its mode.
         let _ = fs::remove_file(&partial);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
         file.write_all(pem.as_bytes())?;
         file.sync_all()?;
         fs::rename(&partial, &path)?;
@@ -224,8 +189,7 @@ fn load(directory: &Path) -> Result<Vec<Arc<Key>>> {
     let mut keys = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| failed(directory, &error))? {
         let path = entry.map_err(|error| failed(directory, &error))?.path();
-        let Some((created, kid)) = path.file_name().and_then(|name| parse_name(name.to_str()?))
-        else {
+        let Some((created, kid)) = path.file_name().and_then(|name| parse_name(name.to_str()?)) else {
             continue;
         };
         match load_key(&path, created, kid) {
@@ -240,33 +204,20 @@ fn load(directory: &Path) -> Result<Vec<Arc<Key>>> {
 }
 
 fn parse_name(name: &str) -> Option<(i64, &str)> {
-    let (created, kid) = name
-        .strip_prefix("es256-")?
-        .strip_suffix(".pem")?
-        .split_once('-')?;
+    let (created, kid) = name.strip_prefix("es256-")?.strip_suffix(".pem")?.split_once('-')?;
     Some((created.parse().ok()?, kid))
 }
 
 fn load_key(path: &Path, created: i64, kid: &str) -> Result<Key> {
-    let mode = fs::metadata(path)
-        .map_err(|error| failed(path, &error))?
-        .permissions()
-        .mode();
+    let mode = fs::metadata(path).map_err(|error| failed(path, &error))?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(failed(
-            path,
-            &"others may read this private key; make it private again (chmod 600) and rotate",
-        ));
+        return Err(failed(path, &"others may read this private key; make it private again (chmod 600) and rotate"));
     }
     let pem = fs::read(path).map_err(|error| failed(path, &error))?;
     let encoding = EncodingKey::from_ec_pem(&pem).map_err(|error| failed(path, &error))?;
-    let jwk =
-        public_jwk(&encoding, ACCESS_TOKEN_ALGORITHM).map_err(|error| failed(path, &error))?;
+    let jwk = public_jwk(&encoding, ACCESS_TOKEN_ALGORITHM).map_err(|error| failed(path, &error))?;
     if jwk.common.key_id.as_deref() != Some(kid) {
-        return Err(failed(
-            path,
-            &"the file holds another key than its name says",
-        ));
+        return Err(failed(path, &"the file holds another key than its name says"));
     }
     Ok(Key {
         kid: kid.to_owned(),
@@ -288,25 +239,13 @@ mod tests {
     #[test]
     fn the_first_start_makes_a_private_key_and_the_second_finds_it() {
         let dir = TempDir::new();
-        let first = ServerKeys::open(&dir.path().join("keys"), LIFETIME)
-            .unwrap()
-            .list();
+        let first = ServerKeys::open(&dir.path().join("keys"), LIFETIME).unwrap().list();
         let again = ServerKeys::open(&dir.path().join("keys"), LIFETIME).unwrap();
         assert_eq!(again.list(), first);
         for entry in fs::read_dir(dir.path().join("keys")).unwrap() {
-            assert_eq!(
-                entry.unwrap().metadata().unwrap().permissions().mode() & 0o777,
-                0o600
-            );
+            assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(
-            fs::metadata(dir.path().join("keys"))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(dir.path().join("keys")).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]
@@ -322,8 +261,7 @@ mod tests {
 
         keys.reload_at(new.created + 300_000).unwrap();
         assert!(keys.find(&old).is_some());
-        keys.reload_at(new.created + 300_000 + RETIREMENT_MARGIN + 1)
-            .unwrap();
+        keys.reload_at(new.created + 300_000 + RETIREMENT_MARGIN + 1).unwrap();
         assert!(keys.find(&old).is_none());
         assert_eq!(keys.signing().unwrap().kid, new.kid);
         assert_eq!(load(dir.path()).unwrap().len(), 1);
@@ -333,10 +271,7 @@ mod tests {
     fn a_rotation_by_another_process_is_seen_after_a_reload() {
         let dir = TempDir::new();
         let here = ServerKeys::open(dir.path(), LIFETIME).unwrap();
-        let new = ServerKeys::open(dir.path(), LIFETIME)
-            .unwrap()
-            .rotate()
-            .unwrap();
+        let new = ServerKeys::open(dir.path(), LIFETIME).unwrap().rotate().unwrap();
         here.reload().unwrap();
         assert_eq!(here.signing().unwrap().kid, new.kid);
     }
@@ -347,27 +282,17 @@ mod tests {
         let keys = ServerKeys::open(dir.path(), LIFETIME).unwrap();
         let path = keys.signing().unwrap().path.clone();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(
-            ServerKeys::open(dir.path(), LIFETIME),
-            Err(Error::Keys(_))
-        ));
+        assert!(matches!(ServerKeys::open(dir.path(), LIFETIME), Err(Error::Keys(_))));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, generate_ec_pem(ACCESS_TOKEN_ALGORITHM).unwrap()).unwrap();
-        assert!(matches!(
-            ServerKeys::open(dir.path(), LIFETIME),
-            Err(Error::Keys(_))
-        ));
+        assert!(matches!(ServerKeys::open(dir.path(), LIFETIME), Err(Error::Keys(_))));
     }
 
     #[test]
     fn public_keys_hold_no_private_part() {
         let dir = TempDir::new();
-        let json =
-            serde_json::to_string(&ServerKeys::open(dir.path(), LIFETIME).unwrap().jwks()).unwrap();
+        let json = serde_json::to_string(&ServerKeys::open(dir.path(), LIFETIME).unwrap().jwks()).unwrap();
         assert!(!json.contains("\"d\""));
-        assert!(
-            json.contains("\"alg\":\"ES256\"") && json.contains("\"use\":\"sig\""),
-            "{json}"
-        );
+        assert!(json.contains("\"alg\":\"ES256\"") && json.contains("\"use\":\"sig\""), "{json}");
     }
 }

@@ -24,16 +24,12 @@ pub(crate) async fn spend(
     let sql = "INSERT INTO client_assertion_jti (tenant, client_id, jti, expires) VALUES ($1, $2, $3, $4) \
                ON CONFLICT DO NOTHING";
     let statement = connection.prepare_cached(sql).await?;
-    let inserted = connection
-        .execute(&statement, &[&tenant, &client_id, &digest.as_ref(), &until])
-        .await?;
+    let inserted = connection.execute(&statement, &[&tenant, &client_id, &digest.as_ref(), &until]).await?;
     Ok(inserted == 1)
 }
 
 /// Deletes what has expired.
 pub(crate) async fn purge(connection: &impl GenericClient, tenant: i32, now: i64) -> Result<u64> {
     let sql = "DELETE FROM client_assertion_jti WHERE tenant = $1 AND expires < $2";
-    Ok(connection
-        .execute(sql, &[&tenant, &(now - PURGE_MARGIN)])
-        .await?)
+    Ok(connection.execute(sql, &[&tenant, &(now - PURGE_MARGIN)]).await?)
 }

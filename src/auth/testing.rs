@@ -9,8 +9,7 @@ pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
     pub fn new() -> Self {
-        let path =
-            std::env::temp_dir().join(format!("salus-auth-{}", uuid::Uuid::new_v4().simple()));
+        let path = std::env::temp_dir().join(format!("salus-auth-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }

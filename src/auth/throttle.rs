@@ -37,12 +37,7 @@ impl Throttle {
     }
 
     /// Whether a request may be looked at; else how long to wait.
-    pub fn check(
-        &self,
-        client: Option<&str>,
-        address: Option<IpAddr>,
-        now: Instant,
-    ) -> Result<(), Duration> {
+    pub fn check(&self, client: Option<&str>, address: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
         let failures = |subject: Subject| self.recent(&subject, now);
         let of_address = address.map(|address| failures(Subject::Address(network(address))));
         let of_client = client.map(|client| failures(Subject::Client(client.to_owned())));
@@ -61,13 +56,10 @@ impl Throttle {
             address.map(|address| Subject::Address(network(address))),
         ];
         for subject in subjects.into_iter().flatten() {
-            let failures = self.0.get_or_insert_with(&subject, || {
-                Ok::<_, std::convert::Infallible>(Failures::default())
-            });
+            let failures =
+                self.0.get_or_insert_with(&subject, || Ok::<_, std::convert::Infallible>(Failures::default()));
             let Ok(failures) = failures;
-            let mut failures = failures
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut failures = failures.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             if failures.len() == LIMIT {
                 failures.pop_front();
             }
@@ -81,13 +73,8 @@ impl Throttle {
         let Some(failures) = self.0.get(subject) else {
             return (0, None);
         };
-        let mut failures = failures
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        while failures
-            .front()
-            .is_some_and(|&at| now.saturating_duration_since(at) >= WINDOW)
-        {
+        let mut failures = failures.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        while failures.front().is_some_and(|&at| now.saturating_duration_since(at) >= WINDOW) {
             failures.pop_front();
         }
         let wait = failures.front().filter(|_| failures.len() >= LIMIT);
@@ -114,12 +101,7 @@ mod tests {
     const HERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
     const THERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
-    fn failing(
-        times: usize,
-        client: Option<&str>,
-        address: Option<IpAddr>,
-        now: Instant,
-    ) -> Throttle {
+    fn failing(times: usize, client: Option<&str>, address: Option<IpAddr>, now: Instant) -> Throttle {
         let throttle = Throttle::new();
         for _ in 0..times {
             throttle.failed(client, address, now);
@@ -132,16 +114,10 @@ mod tests {
         let start = Instant::now();
         let throttle = failing(20, None, HERE, start);
         let later = start + Duration::from_secs(10);
-        assert_eq!(
-            throttle.check(Some("any"), HERE, later),
-            Err(Duration::from_secs(50))
-        );
+        assert_eq!(throttle.check(Some("any"), HERE, later), Err(Duration::from_secs(50)));
         assert_eq!(throttle.check(Some("any"), THERE, later), Ok(()));
         assert_eq!(throttle.check(Some("any"), HERE, start + WINDOW), Ok(()));
-        assert_eq!(
-            failing(19, None, HERE, start).check(None, HERE, start),
-            Ok(())
-        );
+        assert_eq!(failing(19, None, HERE, start).check(None, HERE, start), Ok(()));
     }
 
     #[test]
@@ -162,11 +138,7 @@ mod tests {
         for _ in 0..10 {
             throttle.failed(None, HERE, start + Duration::from_secs(30));
         }
-        assert!(
-            throttle
-                .check(None, HERE, start + Duration::from_secs(59))
-                .is_err()
-        );
+        assert!(throttle.check(None, HERE, start + Duration::from_secs(59)).is_err());
         assert_eq!(throttle.check(None, HERE, start + WINDOW), Ok(()));
     }
 

@@ -15,10 +15,7 @@ pub(crate) struct Chart {
 impl Chart {
     /// A chart whose ids start with `prefix`.
     pub(crate) fn new(prefix: impl Into<String>) -> Chart {
-        Chart {
-            prefix: prefix.into(),
-            ..Chart::default()
-        }
+        Chart { prefix: prefix.into(), ..Chart::default() }
     }
 
     /// Adds a resource under the next id of its type, which `body` builds around that id, and
@@ -35,12 +32,7 @@ impl Chart {
     }
 
     /// Adds a resource under an id of its own.
-    pub(crate) fn put(
-        &mut self,
-        kind: &'static str,
-        id: String,
-        body: impl FnOnce(String) -> Json,
-    ) -> String {
+    pub(crate) fn put(&mut self, kind: &'static str, id: String, body: impl FnOnce(String) -> Json) -> String {
         let url = format!("{kind}/{id}");
         self.entries.push((url.clone(), body(id)));
         url

@@ -21,17 +21,8 @@ fn diagnosis(code: Code, icd: Code) -> Json {
 }
 
 /// Writes a long-standing problem and what is taken for it; the dead take nothing any more.
-pub(crate) fn problem(
-    chart: &mut Chart,
-    person: &Person,
-    problem: &Problem,
-    (onset, alive): (Moment, bool),
-) {
-    let doctor = if problem.sensitivity.is_some() {
-        psychiatrist()
-    } else {
-        attending(Place::Clinic)
-    };
+pub(crate) fn problem(chart: &mut Chart, person: &Person, problem: &Problem, (onset, alive): (Moment, bool)) {
+    let doctor = if problem.sensitivity.is_some() { psychiatrist() } else { attending(Place::Clinic) };
     let condition = chart.add("Condition", |id| {
         object! {
             "resourceType": "Condition",
@@ -117,11 +108,7 @@ pub(crate) fn illness(
     onset: Moment,
     resolved: Option<Moment>,
 ) -> String {
-    let status = if resolved.is_some() {
-        "resolved"
-    } else {
-        "active"
-    };
+    let status = if resolved.is_some() { "resolved" } else { "active" };
     chart.add("Condition", |id| {
         object! {
             "resourceType": "Condition",

@@ -17,11 +17,7 @@ pub(crate) struct Moment(pub(crate) i64);
 impl Moment {
     /// Midnight UTC of a date.
     pub(crate) fn midnight(date: civil::Date) -> Moment {
-        let (y, m, d) = (
-            i64::from(date.year()),
-            i64::from(date.month()),
-            i64::from(date.day()),
-        );
+        let (y, m, d) = (i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
         // Days from the civil calendar, by 400-year eras that start in March.
         let y = if m <= 2 { y - 1 } else { y };
         let era = y.div_euclid(400);
@@ -74,12 +70,7 @@ impl Moment {
     /// A FHIR `dateTime` or `instant` with the hospital's offset.
     pub(crate) fn date_time(self) -> String {
         let minute = (self.0 + OFFSET).rem_euclid(DAY);
-        format!(
-            "{}T{:02}:{:02}:00-05:00",
-            self.date(),
-            minute / HOUR,
-            minute % HOUR
-        )
+        format!("{}T{:02}:{:02}:00-05:00", self.date(), minute / HOUR, minute % HOUR)
     }
 }
 
@@ -93,21 +84,13 @@ mod tests {
             let moment = Moment::midnight(civil::date(y, m, d)).plus(5 * HOUR);
             assert_eq!(moment.date(), format!("{y:04}-{m:02}-{d:02}"));
         }
-        assert_eq!(
-            Moment::midnight(civil::date(1970, 1, 2)),
-            Moment(DAY),
-            "the epoch"
-        );
+        assert_eq!(Moment::midnight(civil::date(1970, 1, 2)), Moment(DAY), "the epoch");
     }
 
     #[test]
     fn a_moment_is_written_on_the_hospitals_clock() {
         let moment = Moment::midnight(civil::date(2026, 3, 1)).plus(90);
         assert_eq!(moment.date_time(), "2026-02-28T20:30:00-05:00");
-        assert_eq!(
-            moment.at(9, 5).date_time(),
-            "2026-02-28T09:05:00-05:00",
-            "same local day"
-        );
+        assert_eq!(moment.at(9, 5).date_time(), "2026-02-28T09:05:00-05:00", "same local day");
     }
 }

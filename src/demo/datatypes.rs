@@ -32,16 +32,8 @@ pub(crate) struct Code {
 
 impl Code {
     /// A code of a system.
-    pub(crate) const fn new(
-        system: &'static str,
-        code: &'static str,
-        display: &'static str,
-    ) -> Code {
-        Code {
-            system,
-            code,
-            display,
-        }
+    pub(crate) const fn new(system: &'static str, code: &'static str, display: &'static str) -> Code {
+        Code { system, code, display }
     }
 
     /// As a Coding.

@@ -81,11 +81,8 @@ fn extensions(person: &Person) -> Json {
             object! { "url": "text", "valueString": display },
         ]
     };
-    let ethnicity = if person.hispanic {
-        ("2135-2", "Hispanic or Latino")
-    } else {
-        ("2186-5", "Not Hispanic or Latino")
-    };
+    let ethnicity =
+        if person.hispanic { ("2135-2", "Hispanic or Latino") } else { ("2186-5", "Not Hispanic or Latino") };
     list![
         object! {
             "extension": category(person.race),

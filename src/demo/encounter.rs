@@ -89,9 +89,5 @@ impl Visit<'_> {
 }
 
 fn status(end: Option<Moment>) -> &'static str {
-    if end.is_some() {
-        "finished"
-    } else {
-        "in-progress"
-    }
+    if end.is_some() { "finished" } else { "in-progress" }
 }

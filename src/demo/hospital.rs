@@ -23,14 +23,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    const ALL: [Place; 6] = [
-        Place::Hospital,
-        Place::IntensiveCare,
-        Place::Medical,
-        Place::Surgical,
-        Place::Emergency,
-        Place::Clinic,
-    ];
+    const ALL: [Place; 6] =
+        [Place::Hospital, Place::IntensiveCare, Place::Medical, Place::Surgical, Place::Emergency, Place::Clinic];
 
     /// Slug of the id, name, v3 RoleCode, physical type.
     fn facts(self) -> (&'static str, &'static str, &'static str, &'static str) {
@@ -82,15 +76,7 @@ const fn doctor(
     taxonomy: (&'static str, &'static str),
     place: Place,
 ) -> Staff {
-    Staff {
-        id,
-        given,
-        family,
-        female,
-        role: "doctor",
-        specialty: Some(Code::new(NUCC, taxonomy.0, taxonomy.1)),
-        place,
-    }
+    Staff { id, given, family, female, role: "doctor", specialty: Some(Code::new(NUCC, taxonomy.0, taxonomy.1)), place }
 }
 
 const fn office(
@@ -98,15 +84,7 @@ const fn office(
     (given, family, female): (&'static str, &'static str, bool),
     role: &'static str,
 ) -> Staff {
-    Staff {
-        id,
-        given,
-        family,
-        female,
-        role,
-        specialty: None,
-        place: Place::Hospital,
-    }
+    Staff { id, given, family, female, role, specialty: None, place: Place::Hospital }
 }
 
 /// Everyone. The first is the demo's clinician, the last three its analyst, administrator and
@@ -118,47 +96,14 @@ pub(crate) static STAFF: [Staff; 9] = [
         ("207RC0200X", "Critical Care Medicine (Internal Medicine)"),
         Place::IntensiveCare,
     ),
-    doctor(
-        "demo-practitioner-002",
-        ("Tobias", "Grant", false),
-        ("208M00000X", "Hospitalist"),
-        Place::Medical,
-    ),
-    doctor(
-        "demo-practitioner-003",
-        ("Helen", "Park", true),
-        ("207Q00000X", "Family Medicine"),
-        Place::Clinic,
-    ),
-    doctor(
-        "demo-practitioner-004",
-        ("Marcus", "Bell", false),
-        ("207P00000X", "Emergency Medicine"),
-        Place::Emergency,
-    ),
-    doctor(
-        "demo-practitioner-005",
-        ("Ines", "Caldwell", true),
-        ("208600000X", "Surgery"),
-        Place::Surgical,
-    ),
-    doctor(
-        "demo-practitioner-006",
-        ("Rafael", "Stein", false),
-        ("2084P0800X", "Psychiatry"),
-        Place::Clinic,
-    ),
-    office(
-        "demo-practitioner-007",
-        ("Noor", "Whitfield", true),
-        "researcher",
-    ),
+    doctor("demo-practitioner-002", ("Tobias", "Grant", false), ("208M00000X", "Hospitalist"), Place::Medical),
+    doctor("demo-practitioner-003", ("Helen", "Park", true), ("207Q00000X", "Family Medicine"), Place::Clinic),
+    doctor("demo-practitioner-004", ("Marcus", "Bell", false), ("207P00000X", "Emergency Medicine"), Place::Emergency),
+    doctor("demo-practitioner-005", ("Ines", "Caldwell", true), ("208600000X", "Surgery"), Place::Surgical),
+    doctor("demo-practitioner-006", ("Rafael", "Stein", false), ("2084P0800X", "Psychiatry"), Place::Clinic),
+    office("demo-practitioner-007", ("Noor", "Whitfield", true), "researcher"),
     office("demo-practitioner-008", ("Jonas", "Avery", false), "ict"),
-    office(
-        "demo-practitioner-009",
-        ("Carmen", "Holt", true),
-        "compliance",
-    ),
+    office("demo-practitioner-009", ("Carmen", "Holt", true), "compliance"),
 ];
 
 /// Who treats at a place.
@@ -187,9 +132,7 @@ pub(crate) fn shared() -> Chart {
         chart.put("Location", id, |id| location(id, place));
     }
     for (i, staff) in STAFF.iter().enumerate() {
-        chart.put("Practitioner", staff.id.into(), |id| {
-            practitioner(id, staff, i)
-        });
+        chart.put("Practitioner", staff.id.into(), |id| practitioner(id, staff, i));
         let id = staff.id.replace("practitioner", "practitionerrole");
         chart.put("PractitionerRole", id, |id| practitioner_role(id, staff));
     }
@@ -198,9 +141,7 @@ pub(crate) fn shared() -> Chart {
         device(id, "Bedside monitor", monitor, Some(Place::IntensiveCare))
     });
     let analyzer = object! { "text": "Point-of-care blood gas analyzer" };
-    chart.put("Device", "demo-device-analyzer".into(), |id| {
-        device(id, "Blood gas analyzer", analyzer, None)
-    });
+    chart.put("Device", "demo-device-analyzer".into(), |id| device(id, "Blood gas analyzer", analyzer, None));
     chart
 }
 
@@ -245,11 +186,7 @@ fn npi(number: usize) -> Json {
         .enumerate()
         .map(|(i, b)| {
             let digit = u32::from(b - b'0');
-            if i % 2 == 0 {
-                digit * 2 / 10 + digit * 2 % 10
-            } else {
-                digit
-            }
+            if i % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit }
         })
         .sum();
     let check = (10 - (sum + 24) % 10) % 10;
@@ -307,10 +244,8 @@ fn device(id: String, name: &'static str, kind: Json, place: Option<Place>) -> J
 
 /// The Group of those who lie on a ward at the reference date.
 pub(crate) fn ward_group(place: Place, patients: &[String], id: String) -> Json {
-    let members: Vec<Json> = patients
-        .iter()
-        .map(|patient| object! { "entity": reference(format!("Patient/{patient}")) })
-        .collect();
+    let members: Vec<Json> =
+        patients.iter().map(|patient| object! { "entity": reference(format!("Patient/{patient}")) }).collect();
     object! {
         "resourceType": "Group",
         "id": id,

@@ -41,12 +41,7 @@ impl Inpatient<'_> {
         let mut sampling = Rng::stream(self.seed, stream, Topic::Sampling);
         let (hospital, condition) = self.write_encounter(chart);
         let ward = self.setting(&hospital, self.ward());
-        clinical::treatment(
-            chart,
-            ward,
-            self.stay.illness,
-            (&condition, self.stay.start, self.stay.end.is_some()),
-        );
+        clinical::treatment(chart, ward, self.stay.illness, (&condition, self.stay.start, self.stay.end.is_some()));
         let physiology = Rng::stream(self.seed, stream, Topic::Physiology);
         let mut body = Physiology::new(self.person.own, self.stay.start, physiology);
         let first = severity_at(self.stay.course, 0.0) * self.stay.gravity;
@@ -61,43 +56,23 @@ impl Inpatient<'_> {
             self.follow(chart, setting, &mut body, events);
             ward_from = end.unwrap_or(self.reference);
         } else {
-            self.write_procedures(
-                chart,
-                ward,
-                &condition,
-                self.stay.start.plus(3 * HOUR),
-                self.stay.end,
-            );
+            self.write_procedures(chart, ward, &condition, self.stay.start.plus(3 * HOUR), self.stay.end);
         }
         let ward_until = self.stay.end.unwrap_or(self.reference);
         let events = self.ward_events(ward_from, ward_until, &mut sampling);
         self.follow(chart, ward, &mut body, events);
         if let Some(end) = self.stay.end {
             let mut rng = Rng::stream(self.seed, stream, Topic::Notes);
-            notes::discharge(
-                chart,
-                ward,
-                self.stay.illness,
-                (end, self.stay.fatal),
-                &mut rng,
-            );
+            notes::discharge(chart, ward, self.stay.illness, (end, self.stay.fatal), &mut rng);
         }
     }
 
     fn setting<'b>(&'b self, encounter: &'b str, place: Place) -> Setting<'b> {
-        Setting {
-            person: self.person,
-            encounter,
-            place,
-        }
+        Setting { person: self.person, encounter, place }
     }
 
     fn ward(&self) -> Place {
-        if self.stay.surgical {
-            Place::Surgical
-        } else {
-            Place::Medical
-        }
+        if self.stay.surgical { Place::Surgical } else { Place::Medical }
     }
 
     /// The whole stay. It does not list intensive care among its places: that has an Encounter of
@@ -105,15 +80,9 @@ impl Inpatient<'_> {
     fn write_encounter(&self, chart: &mut Chart) -> (String, String) {
         let stay = self.stay;
         let condition = chart.upcoming("Condition");
-        let (icu_start, icu_end) = stay
-            .icu
-            .map_or((stay.start.plus(2 * HOUR), None), |(s, e)| (s, e));
+        let (icu_start, icu_end) = stay.icu.map_or((stay.start.plus(2 * HOUR), None), |(s, e)| (s, e));
         let mut places = vec![(Place::Emergency, stay.start, Some(icu_start))];
-        let on_ward = if stay.icu.is_some() {
-            icu_end
-        } else {
-            Some(icu_start)
-        };
+        let on_ward = if stay.icu.is_some() { icu_end } else { Some(icu_start) };
         if let Some(from) = on_ward
             && !stay.fatal
         {
@@ -152,11 +121,7 @@ impl Inpatient<'_> {
         let by_type = number.is_multiple_of(8) || number <= roles::CONSENT_RESTRICTED;
         let visit = Visit {
             person: self.person,
-            class: if number.is_multiple_of(8) {
-                "IMP"
-            } else {
-                "ACUTE"
-            },
+            class: if number.is_multiple_of(8) { "IMP" } else { "ACUTE" },
             kind: (by_type && !by_place_only).then_some(ICU_ADMISSION),
             start,
             end,
@@ -189,17 +154,10 @@ impl Inpatient<'_> {
     }
 
     /// Lives through the events in order and writes each.
-    fn follow(
-        &self,
-        chart: &mut Chart,
-        setting: Setting<'_>,
-        body: &mut Physiology,
-        mut events: Vec<(Moment, Event)>,
-    ) {
+    fn follow(&self, chart: &mut Chart, setting: Setting<'_>, body: &mut Physiology, mut events: Vec<(Moment, Event)>) {
         events.sort_by_key(|(at, _)| *at);
         let stay = self.stay;
-        let stream =
-            self.person.number ^ ((stay.start.0 as usize) << 21) ^ ((setting.place as usize) << 16);
+        let stream = self.person.number ^ ((stay.start.0 as usize) << 21) ^ ((setting.place as usize) << 16);
         let mut faults = Rng::stream(self.seed, stream, Topic::Faults);
         let mut words = Rng::stream(self.seed, stream, Topic::Notes);
         let complete = self.person.number <= roles::CONSENT_RESTRICTED;
@@ -214,9 +172,7 @@ impl Inpatient<'_> {
                 Event::Draw(panel) => {
                     laboratory::draw(chart, setting, panel, seen, (complete, &mut faults));
                 }
-                Event::AdmissionNote => {
-                    notes::admission(chart, setting, stay.illness, seen, &mut words)
-                }
+                Event::AdmissionNote => notes::admission(chart, setting, stay.illness, seen, &mut words),
                 Event::DailyNote => notes::daily(chart, setting, stay.illness, seen, &mut words),
             }
         }
@@ -236,13 +192,7 @@ impl Inpatient<'_> {
         };
         let monitor = if close { HOUR } else { 2 * HOUR };
         every(10, monitor, 6, Event::Vitals(Round::Monitor), rng);
-        every(
-            240,
-            4 * HOUR,
-            10,
-            Event::Vitals(Round::Nurse(4 * HOUR)),
-            rng,
-        );
+        every(240, 4 * HOUR, 10, Event::Vitals(Round::Nurse(4 * HOUR)), rng);
         let draws = if close { 6 * HOUR } else { 8 * HOUR };
         every(30, draws, 20, Event::Draw(Panel::Metabolic), rng);
         every(30, draws, 20, Event::Draw(Panel::BloodCount), rng);
@@ -261,13 +211,7 @@ impl Inpatient<'_> {
     }
 
     /// In a third of stays the patient is away (operating room, scanner) and nothing is charted.
-    fn leave_gap(
-        &self,
-        events: &mut Vec<(Moment, Event)>,
-        start: Moment,
-        end: Moment,
-        rng: &mut Rng,
-    ) {
+    fn leave_gap(&self, events: &mut Vec<(Moment, Event)>, start: Moment, end: Moment, rng: &mut Rng) {
         if self.person.number <= roles::CONSENT_RESTRICTED || !rng.chance(0.35) {
             return;
         }

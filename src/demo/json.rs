@@ -25,13 +25,8 @@ impl Json {
     pub(crate) fn decimal(value: f64, digits: usize) -> Json {
         let text = format!("{value:.digits$}");
         // Rounding can leave a minus sign before nothing but zeroes.
-        let negative_zero =
-            text.starts_with('-') && text.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'));
-        Json::Literal(Cow::Owned(if negative_zero {
-            text[1..].to_owned()
-        } else {
-            text
-        }))
+        let negative_zero = text.starts_with('-') && text.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'));
+        Json::Literal(Cow::Owned(if negative_zero { text[1..].to_owned() } else { text }))
     }
 
     /// Whether nothing would be written.

@@ -44,25 +44,11 @@ impl Panel {
                 Measure::Creatinine,
                 Measure::Glucose,
             ],
-            Panel::BloodCount => &[
-                Measure::Leukocytes,
-                Measure::Haematocrit,
-                Measure::Platelets,
-            ],
-            Panel::Liver => &[
-                Measure::Bilirubin,
-                Measure::Alt,
-                Measure::Ast,
-                Measure::Alp,
-                Measure::Albumin,
-            ],
-            Panel::BloodGas => &[
-                Measure::Ph,
-                Measure::Paco2,
-                Measure::Pao2,
-                Measure::ArterialSaturation,
-                Measure::Lactate,
-            ],
+            Panel::BloodCount => &[Measure::Leukocytes, Measure::Haematocrit, Measure::Platelets],
+            Panel::Liver => &[Measure::Bilirubin, Measure::Alt, Measure::Ast, Measure::Alp, Measure::Albumin],
+            Panel::BloodGas => {
+                &[Measure::Ph, Measure::Paco2, Measure::Pao2, Measure::ArterialSaturation, Measure::Lactate]
+            }
             Panel::Cardiac => &[Measure::TroponinI, Measure::TroponinT],
             Panel::Magnesium => &[Measure::Magnesium],
         }
@@ -79,11 +65,7 @@ pub(crate) fn draw(
     (complete, rng): (bool, &mut Rng),
 ) {
     // A hospital has one troponin assay; ours changed it, and half of the patients have the old.
-    let other = if setting.person.number.is_multiple_of(2) {
-        Measure::TroponinT
-    } else {
-        Measure::TroponinI
-    };
+    let other = if setting.person.number.is_multiple_of(2) { Measure::TroponinT } else { Measure::TroponinI };
     let mut results = Vec::new();
     for &measure in panel.measures() {
         let optional = matches!(measure, Measure::ArterialSaturation | Measure::Albumin);
@@ -134,11 +116,5 @@ pub(crate) fn chest_xray(chart: &mut Chart, setting: Setting<'_>, at: Moment, in
     } else {
         "No acute cardiopulmonary abnormality. No infiltrate, effusion or pneumothorax."
     };
-    report(
-        chart,
-        setting,
-        ("RAD", code),
-        at,
-        (Vec::new(), Some(conclusion)),
-    );
+    report(chart, setting, ("RAD", code), at, (Vec::new(), Some(conclusion)));
 }

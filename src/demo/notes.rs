@@ -100,11 +100,7 @@ fn history(person: &Person) -> String {
 fn medications(person: &Person) -> String {
     let drugs = person.open_problems().flat_map(|p| p.drugs);
     let lines: Vec<String> = drugs.map(|d| format!("- {}: {}", d.name, d.sig)).collect();
-    if lines.is_empty() {
-        "None.".to_owned()
-    } else {
-        lines.join("\n")
-    }
+    if lines.is_empty() { "None.".to_owned() } else { lines.join("\n") }
 }
 
 fn allergies(person: &Person) -> String {
@@ -164,13 +160,7 @@ pub(crate) fn admission(
         hypothetical = rng.pick(IF),
     );
     let author = attending(setting.place);
-    write(
-        chart,
-        setting,
-        (HISTORY_AND_PHYSICAL, author),
-        at,
-        (text, None),
-    );
+    write(chart, setting, (HISTORY_AND_PHYSICAL, author), at, (text, None));
 }
 
 /// A note of a day in hospital.
@@ -256,12 +246,7 @@ pub(crate) fn emergency(
 }
 
 /// The note of a clinic visit.
-pub(crate) fn visit(
-    chart: &mut Chart,
-    setting: Setting<'_>,
-    (body, at): (&Physiology, Moment),
-    rng: &mut Rng,
-) {
+pub(crate) fn visit(chart: &mut Chart, setting: Setting<'_>, (body, at): (&Physiology, Moment), rng: &mut Rng) {
     let text = format!(
         "CLINIC NOTE\n\nSUBJECTIVE: {age}-year-old {noun} with {history}, here for follow-up. Feels well. Denies chest \
          pain, shortness of breath and dizziness. No falls.\n\nFAMILY HISTORY: {relatives}\n\nMEDICATIONS:\n\
@@ -293,13 +278,7 @@ pub(crate) fn sensitive(chart: &mut Chart, setting: Setting<'_>, at: Moment) {
              relapse since the last visit. Mother with depression.\n\nPLAN: Continue. If mood worsens, call the same day.\n",
             name = problem.name,
         );
-        write(
-            chart,
-            setting,
-            (PSYCHIATRY, psychiatrist()),
-            at,
-            (text, Some(why)),
-        );
+        write(chart, setting, (PSYCHIATRY, psychiatrist()), at, (text, Some(why)));
     }
 }
 

@@ -35,23 +35,11 @@ impl Unit {
     /// The contract's unit.
     fn usual(measure: Measure) -> Unit {
         let spec = measure.spec();
-        Unit {
-            factor: 1.0,
-            offset: 0.0,
-            digits: spec.digits,
-            unit: spec.unit,
-            ucum: spec.ucum,
-        }
+        Unit { factor: 1.0, offset: 0.0, digits: spec.digits, unit: spec.unit, ucum: spec.ucum }
     }
 
     const fn other(factor: f64, digits: usize, unit: &'static str) -> Unit {
-        Unit {
-            factor,
-            offset: 0.0,
-            digits,
-            unit,
-            ucum: unit,
-        }
+        Unit { factor, offset: 0.0, digits, unit, ucum: unit }
     }
 
     /// The unit this person's laboratory or nurses use.
@@ -67,13 +55,7 @@ impl Unit {
     }
 
     /// Degrees Fahrenheit.
-    pub(crate) const FAHRENHEIT: Unit = Unit {
-        factor: 1.8,
-        offset: 32.0,
-        digits: 1,
-        unit: "°F",
-        ucum: "[degF]",
-    };
+    pub(crate) const FAHRENHEIT: Unit = Unit { factor: 1.8, offset: 32.0, digits: 1, unit: "°F", ucum: "[degF]" };
     /// Glucose in mmol/L.
     pub(crate) const GLUCOSE_SI: Unit = Unit::other(1.0 / 18.016, 1, "mmol/L");
     /// Lactate in mg/dL.
@@ -102,32 +84,21 @@ pub(crate) fn record(
     let fault = faults::draw(measure, rng);
     match fault {
         Some(Fault::EnteredInError(wrong)) => {
-            let mistaken = Draft {
-                value: wrong * value,
-                status: "entered-in-error",
-                ..draft
-            };
+            let mistaken = Draft { value: wrong * value, status: "entered-in-error", ..draft };
             mistaken.write(chart, setting);
         }
         Some(Fault::Duplicate) => {
             draft.write(chart, setting);
         }
         Some(Fault::Cancelled) => {
-            let lost = Draft {
-                status: "cancelled",
-                absent: true,
-                ..draft
-            };
+            let lost = Draft { status: "cancelled", absent: true, ..draft };
             lost.write(chart, setting);
         }
         Some(Fault::Corrected) => draft.status = "corrected",
         Some(Fault::OtherUnit(unit)) => draft.unit = unit,
         Some(Fault::Wrong(wrong, digits)) => {
             draft.value = wrong;
-            draft.unit = Unit {
-                digits,
-                ..Unit::usual(measure)
-            };
+            draft.unit = Unit { digits, ..Unit::usual(measure) };
         }
         Some(Fault::Hemolysed(more)) => {
             draft.value += more;
@@ -152,15 +123,7 @@ struct Draft {
 
 impl Draft {
     fn new(measure: Measure, value: f64, at: Moment, person: &Person) -> Draft {
-        Draft {
-            measure,
-            value,
-            at,
-            unit: Unit::of(measure, person),
-            status: "final",
-            absent: false,
-            note: None,
-        }
+        Draft { measure, value, at, unit: Unit::of(measure, person), status: "final", absent: false, note: None }
     }
 
     fn write(self, chart: &mut Chart, setting: Setting<'_>) -> String {
@@ -168,11 +131,7 @@ impl Draft {
         let lab = spec.category == "laboratory";
         let gas = matches!(
             self.measure,
-            Measure::Ph
-                | Measure::Paco2
-                | Measure::Pao2
-                | Measure::Lactate
-                | Measure::ArterialSaturation
+            Measure::Ph | Measure::Paco2 | Measure::Pao2 | Measure::Lactate | Measure::ArterialSaturation
         );
         let device = match (lab, setting.place) {
             (true, _) if gas => Some(ANALYZER),
@@ -222,12 +181,9 @@ impl Draft {
     }
 
     fn reference_range(self) -> Json {
-        self.measure
-            .spec()
-            .reference
-            .map_or(Json::Absent, |(low, high)| {
-                list![object! { "low": self.unit.quantity(low), "high": self.unit.quantity(high) }]
-            })
+        self.measure.spec().reference.map_or(Json::Absent, |(low, high)| {
+            list![object! { "low": self.unit.quantity(low), "high": self.unit.quantity(high) }]
+        })
     }
 
     fn interpretation(self) -> Json {
@@ -253,11 +209,8 @@ pub(crate) fn record_pressure(
     at: Moment,
     rng: &mut Rng,
 ) {
-    let readings = [
-        (Measure::Systolic, Some(systolic)),
-        (Measure::Diastolic, Some(diastolic)),
-        (Measure::MeanPressure, mean),
-    ];
+    let readings =
+        [(Measure::Systolic, Some(systolic)), (Measure::Diastolic, Some(diastolic)), (Measure::MeanPressure, mean)];
     let readings = readings.into_iter().filter_map(|(m, v)| v.map(|v| (m, v)));
     if !setting.person.pressure_panel {
         for (measure, value) in readings {

@@ -44,11 +44,7 @@ pub(crate) fn visit(chart: &mut Chart, seed: u64, person: &Person, at: Moment, i
         admission: None,
     };
     let encounter = chart.add("Encounter", |id| encounter.resource(id));
-    let setting = Setting {
-        person,
-        encounter: &encounter,
-        place: Place::Clinic,
-    };
+    let setting = Setting { person, encounter: &encounter, place: Place::Clinic };
     vitals::take(chart, setting, Round::Ward, (&body, at.plus(5)), rng);
     vitals::take(chart, setting, Round::Scale, (&body, at.plus(5)), rng);
     if index == 0 {
@@ -78,21 +74,12 @@ fn first_visit(chart: &mut Chart, setting: Setting<'_>, at: Moment, rng: &mut Rn
     record_code(chart, setting, code, smoking, at.plus(5));
 }
 
-fn draws(
-    chart: &mut Chart,
-    setting: Setting<'_>,
-    (body, at): (&Physiology, Moment),
-    rng: &mut Rng,
-) {
+fn draws(chart: &mut Chart, setting: Setting<'_>, (body, at): (&Physiology, Moment), rng: &mut Rng) {
     laboratory::draw(chart, setting, Panel::Metabolic, (body, at), (false, rng));
     if rng.chance(0.5) {
         laboratory::draw(chart, setting, Panel::BloodCount, (body, at), (false, rng));
     }
-    let diabetic = setting
-        .person
-        .problems
-        .iter()
-        .any(|p| std::ptr::eq(*p, &PROBLEMS[DIABETES]));
+    let diabetic = setting.person.problems.iter().any(|p| std::ptr::eq(*p, &PROBLEMS[DIABETES]));
     if diabetic {
         // The average glucose that a haemoglobin A1c stands for (ADAG: 28.7 a1c - 46.7).
         let a1c = (setting.person.own[Measure::Glucose as usize] + 46.7) / 28.7;
@@ -102,12 +89,7 @@ fn draws(
     }
 }
 
-fn prevention(
-    chart: &mut Chart,
-    setting: Setting<'_>,
-    (at, index): (Moment, usize),
-    rng: &mut Rng,
-) {
+fn prevention(chart: &mut Chart, setting: Setting<'_>, (at, index): (Moment, usize), rng: &mut Rng) {
     if matches!(at.civil().1, 9..=12) {
         clinical::immunization(chart, setting, INFLUENZA, at);
     }
@@ -123,13 +105,7 @@ fn prevention(
 }
 
 /// Writes a visit to the emergency department that ends at home.
-pub(crate) fn emergency(
-    chart: &mut Chart,
-    seed: u64,
-    person: &Person,
-    at: Moment,
-    illness: &'static Illness,
-) {
+pub(crate) fn emergency(chart: &mut Chart, seed: u64, person: &Person, at: Moment, illness: &'static Illness) {
     let (mut body, mut rng) = streams(seed, person, at);
     let rng = &mut rng;
     let end = at.plus(4 * HOUR);
@@ -146,24 +122,14 @@ pub(crate) fn emergency(
         admission: None,
     };
     let encounter = chart.add("Encounter", |id| encounter.resource(id));
-    let setting = Setting {
-        person,
-        encounter: &encounter,
-        place: Place::Emergency,
-    };
+    let setting = Setting { person, encounter: &encounter, place: Place::Emergency };
     clinical::illness(chart, setting, illness, at, Some(end.plus(10 * 24 * HOUR)));
     clinical::treatment(chart, setting, illness, (&condition, end, true));
     body.fall_ill(&illness.axes, 0.6);
     vitals::take(chart, setting, Round::Ward, (&body, at.plus(10)), rng);
     for code in illness.procedures {
         let start = at.plus(60);
-        clinical::procedure(
-            chart,
-            setting,
-            *code,
-            (start, Some(start.plus(15))),
-            Some(&condition),
-        );
+        clinical::procedure(chart, setting, *code, (start, Some(start.plus(15))), Some(&condition));
         laboratory::chest_xray(chart, setting, start.plus(15), false);
     }
     body.live(end.plus(-20), &illness.axes, |_| 0.4);

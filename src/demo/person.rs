@@ -156,10 +156,7 @@ impl Person {
 
     /// Problems that may be told in any note.
     pub(crate) fn open_problems(&self) -> impl Iterator<Item = &'static Problem> {
-        self.problems
-            .iter()
-            .copied()
-            .filter(|p| p.sensitivity.is_none())
+        self.problems.iter().copied().filter(|p| p.sensitivity.is_none())
     }
 }
 
@@ -167,11 +164,7 @@ impl Person {
 fn draw_age(number: usize, rng: &mut Rng) -> i64 {
     let old = 63.0 + 14.0 * rng.normal();
     let any = rng.between(12.0, 90.0);
-    let age = if roles::has_intensive_care(number) {
-        old
-    } else {
-        any
-    };
+    let age = if roles::has_intensive_care(number) { old } else { any };
     age.clamp(12.0, 94.0) as i64
 }
 

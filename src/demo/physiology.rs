@@ -43,13 +43,7 @@ impl Physiology {
     /// A body with its own levels, well, at a time.
     pub(crate) fn new(own: [f64; MEASURES], now: Moment, mut rng: Rng) -> Physiology {
         let wander = std::array::from_fn(|_| rng.normal());
-        Physiology {
-            own,
-            axes: Axes::NONE,
-            wander,
-            now,
-            rng,
-        }
+        Physiology { own, axes: Axes::NONE, wander, now, rng }
     }
 
     /// Starts ill: the axes already stand where this severity pulls them.
@@ -82,8 +76,7 @@ impl Physiology {
                 } else {
                     0.0
                 };
-                *wander = *wander * keep
-                    + stir * (sign * shared + (1.0 - sign * sign).sqrt() * self.rng.normal());
+                *wander = *wander * keep + stir * (sign * shared + (1.0 - sign * sign).sqrt() * self.rng.normal());
             }
         }
     }
@@ -92,16 +85,10 @@ impl Physiology {
     fn level(&self, measure: Measure) -> f64 {
         let spec = measure.spec();
         let i = measure as usize;
-        let illness: f64 = spec
-            .illness
-            .iter()
-            .zip(self.axes.0)
-            .map(|(e, a)| e * a)
-            .sum();
+        let illness: f64 = spec.illness.iter().zip(self.axes.0).map(|(e, a)| e * a).sum();
         // What runs high also varies more.
         let stretch = ((self.own[i] + illness) / spec.usual.max(1e-6)).clamp(0.7, 4.0);
-        let value =
-            self.own[i] + illness + self.rhythm(measure) + spec.within * stretch * self.wander[i];
+        let value = self.own[i] + illness + self.rhythm(measure) + spec.within * stretch * self.wander[i];
         value.clamp(spec.limits.0, spec.limits.1)
     }
 
@@ -131,8 +118,7 @@ impl Physiology {
                 saturation(self.level(Measure::Pao2)) + spec.within * self.wander[measure as usize]
             }
             Measure::Ph => {
-                let ratio =
-                    self.level(Measure::Bicarbonate) / (0.0307 * self.level(Measure::Paco2));
+                let ratio = self.level(Measure::Bicarbonate) / (0.0307 * self.level(Measure::Paco2));
                 6.1 + ratio.log10() + spec.within * self.wander[measure as usize]
             }
             Measure::Fio2 => (self.level(measure) / 5.0).round() * 5.0,
@@ -165,11 +151,7 @@ pub(crate) fn severity_at(course: &[(f64, f64)], part: f64) -> f64 {
     for &(at, severity) in course {
         if part <= at {
             let span = at - before.0;
-            let along = if span > 0.0 {
-                (part - before.0) / span
-            } else {
-                1.0
-            };
+            let along = if span > 0.0 { (part - before.0) / span } else { 1.0 };
             return before.1 + (severity - before.1) * along.clamp(0.0, 1.0);
         }
         before = (at, severity);

@@ -67,8 +67,7 @@ impl Plan {
         let visits = 3 + person.problems.len().min(5) as i64 + rng.whole(0, 2);
         for i in 0..visits {
             let day = reference.plus(-(1080 * (visits - i) / visits - rng.whole(2, 60)) * DAY);
-            self.visits
-                .push(day.at(rng.whole(8, 16), rng.whole(0, 11) * 5));
+            self.visits.push(day.at(rng.whole(8, 16), rng.whole(0, 11) * 5));
         }
         for _ in 0..rng.whole(0, 2) {
             let at = past(reference, rng);
@@ -82,8 +81,7 @@ impl Plan {
         let mut free = Moment(i64::MIN);
         let death = self.death;
         self.stays.retain(|stay| {
-            let fits = stay.start > free
-                && (stay.fatal || death.is_none_or(|d| stay.start.plus(20 * DAY) < d));
+            let fits = stay.start > free && (stay.fatal || death.is_none_or(|d| stay.start.plus(20 * DAY) < d));
             if fits {
                 free = stay.end.map_or(Moment(i64::MAX), |end| end.plus(DAY));
             }
@@ -92,9 +90,7 @@ impl Plan {
         let taken: Vec<_> = self.stays.iter().map(|s| (s.start, s.end)).collect();
         let possible = |at: Moment| {
             death.is_none_or(|d| at.plus(DAY) < d)
-                && taken.iter().all(|(start, end)| {
-                    at.plus(DAY) < *start || end.is_some_and(|e| at > e.plus(DAY))
-                })
+                && taken.iter().all(|(start, end)| at.plus(DAY) < *start || end.is_some_and(|e| at > e.plus(DAY)))
         };
         self.visits.retain(|at| possible(*at));
         self.emergencies.retain(|(at, _)| possible(*at));
@@ -132,13 +128,7 @@ fn current_stay(number: usize, reference: Moment, rng: &mut Rng) -> Option<Stay>
         _ if roles::now_in_intensive_care(number) => {
             let illness: &'static Illness = rng.pick(CRITICAL);
             let gravity = rng.between(0.5, 1.0);
-            Some(in_icu(
-                illness,
-                rng.whole(20, 60),
-                96,
-                illness.course,
-                gravity,
-            ))
+            Some(in_icu(illness, rng.whole(20, 60), 96, illness.course, gravity))
         }
         _ if roles::now_on_ward(number) => {
             let mut stay = ward_stay(reference.plus(-rng.whole(20, 70) * HOUR), rng);
@@ -153,11 +143,7 @@ fn icu_stay(illness: &'static Illness, start: Moment, fatal: bool, rng: &mut Rng
     let icu_start = start.plus(rng.whole(1, 5) * HOUR + rng.whole(0, 11) * 5);
     let icu_hours = rng.whole(30, 110);
     let icu_end = icu_start.plus(icu_hours * HOUR);
-    let end = if fatal {
-        icu_end
-    } else {
-        icu_end.plus(rng.whole(36, 96) * HOUR)
-    };
+    let end = if fatal { icu_end } else { icu_end.plus(rng.whole(36, 96) * HOUR) };
     Stay {
         illness,
         start,

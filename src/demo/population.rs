@@ -153,14 +153,10 @@ impl Present {
 
     fn groups(&self) -> Chart {
         let mut chart = Chart::new("demo");
-        for (place, patients) in [
-            (Place::IntensiveCare, &self.icu),
-            (Place::Medical, &self.medical),
-            (Place::Surgical, &self.surgical),
-        ] {
-            chart.put("Group", place.group_id(), |id| {
-                hospital::ward_group(place, patients, id)
-            });
+        for (place, patients) in
+            [(Place::IntensiveCare, &self.icu), (Place::Medical, &self.medical), (Place::Surgical, &self.surgical)]
+        {
+            chart.put("Group", place.group_id(), |id| hospital::ward_group(place, patients, id));
         }
         chart
     }
@@ -170,9 +166,7 @@ impl Present {
 fn write(seed: u64, person: &Person, plan: &Plan, reference: Moment) -> Chart {
     let mut chart = Chart::new(format!("demo-{:03}", person.number));
     let id = person.id();
-    chart.put("Patient", id, |id| {
-        demographics::patient(id, person, plan.death)
-    });
+    chart.put("Patient", id, |id| demographics::patient(id, person, plan.death));
     consents::write(&mut chart, person, reference);
     let mut rng = Rng::stream(seed, person.number, Topic::Notes);
     for problem in &person.problems {
@@ -181,12 +175,7 @@ fn write(seed: u64, person: &Person, plan: &Plan, reference: Moment) -> Chart {
     }
     for allergy in &person.allergies {
         let recorded = reference.plus(-rng.whole(1100, 5000) * DAY);
-        clinical::allergy(
-            &mut chart,
-            person,
-            allergy,
-            recorded.max(person.birth.plus(DAY)),
-        );
+        clinical::allergy(&mut chart, person, allergy, recorded.max(person.birth.plus(DAY)));
     }
     for (index, at) in plan.visits.iter().enumerate() {
         outpatient::visit(&mut chart, seed, person, *at, index);
@@ -195,12 +184,7 @@ fn write(seed: u64, person: &Person, plan: &Plan, reference: Moment) -> Chart {
         outpatient::emergency(&mut chart, seed, person, *at, illness);
     }
     for stay in &plan.stays {
-        let inpatient = Inpatient {
-            seed,
-            person,
-            stay,
-            reference,
-        };
+        let inpatient = Inpatient { seed, person, stay, reference };
         inpatient.write(&mut chart);
     }
     chart

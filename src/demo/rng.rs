@@ -32,9 +32,7 @@ impl Rng {
     /// The stream of one patient and topic.
     pub(crate) fn stream(seed: u64, patient: usize, topic: Topic) -> Rng {
         let stream = (patient as u64) << 8 | topic as u64;
-        Rng {
-            state: mix(seed.wrapping_add(mix(stream.wrapping_add(0x5a1u64)))),
-        }
+        Rng { state: mix(seed.wrapping_add(mix(stream.wrapping_add(0x5a1u64)))) }
     }
 
     /// The next 64 bits.

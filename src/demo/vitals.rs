@@ -58,19 +58,8 @@ pub(crate) fn take(
     }
 }
 
-fn pressure(
-    chart: &mut Chart,
-    setting: Setting<'_>,
-    body: &Physiology,
-    at: Moment,
-    rng: &mut Rng,
-    mean: bool,
-) {
+fn pressure(chart: &mut Chart, setting: Setting<'_>, body: &Physiology, at: Moment, rng: &mut Rng, mean: bool) {
     let mean = mean.then(|| body.read(Measure::MeanPressure));
-    let values = (
-        body.read(Measure::Systolic),
-        body.read(Measure::Diastolic),
-        mean,
-    );
+    let values = (body.read(Measure::Systolic), body.read(Measure::Diastolic), mean);
     record_pressure(chart, setting, values, at, rng);
 }

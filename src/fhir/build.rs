@@ -10,9 +10,7 @@ fn main() {
     println!("cargo:rerun-if-changed=../../Cargo.lock");
     let mut hasher = DefaultHasher::new();
     hash_sources(Path::new("."), &mut hasher);
-    std::fs::read("../../Cargo.lock")
-        .unwrap_or_default()
-        .hash(&mut hasher);
+    std::fs::read("../../Cargo.lock").unwrap_or_default().hash(&mut hasher);
     println!("cargo:rustc-env=SALUS_FHIR_BUILD={:016x}", hasher.finish());
 }
 

@@ -136,28 +136,17 @@ pub struct Issue {
 impl Issue {
     /// An issue of severity `error`.
     pub fn error(code: IssueCode, diagnostics: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            code,
-            diagnostics: diagnostics.into(),
-            expression: None,
-        }
+        Self { severity: Severity::Error, code, diagnostics: diagnostics.into(), expression: None }
     }
 
     /// An issue of severity `warning`.
     pub fn warning(code: IssueCode, diagnostics: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, diagnostics)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, diagnostics) }
     }
 
     /// An issue of severity `information`.
     pub fn information(code: IssueCode, diagnostics: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Information,
-            ..Self::error(code, diagnostics)
-        }
+        Self { severity: Severity::Information, ..Self::error(code, diagnostics) }
     }
 
     /// The same issue, at the element that a FHIRPath expression names.
@@ -260,9 +249,7 @@ impl OperationOutcome {
 
 impl From<Issue> for OperationOutcome {
     fn from(issue: Issue) -> Self {
-        Self {
-            issues: vec![issue],
-        }
+        Self { issues: vec![issue] }
     }
 }
 
@@ -300,25 +287,15 @@ mod tests {
     fn an_outcome_is_never_without_issue() {
         let text = OperationOutcome::default().to_json();
         let value = parse(&text, &Limits::default()).unwrap();
-        assert_eq!(
-            value.items("issue")[0].get_str("severity"),
-            Some("information")
-        );
+        assert_eq!(value.items("issue")[0].get_str("severity"), Some("information"));
     }
 
     #[test]
     fn json_errors_become_structure_issues() {
         let error = parse(r#"{"resourceType":"Patient","id":1.}"#, &Limits::default()).unwrap_err();
         let issue = Issue::from(&error);
-        assert_eq!(
-            (issue.code, issue.expression.as_deref()),
-            (IssueCode::Structure, Some("Patient.id"))
-        );
-        assert!(
-            issue.diagnostics.contains("line 1, column 32"),
-            "{}",
-            issue.diagnostics
-        );
+        assert_eq!((issue.code, issue.expression.as_deref()), (IssueCode::Structure, Some("Patient.id")));
+        assert!(issue.diagnostics.contains("line 1, column 32"), "{}", issue.diagnostics);
     }
 
     #[test]

@@ -111,10 +111,7 @@ pub(crate) const MANIFEST: &str = "package.json";
 impl Manifest {
     /// Reads `package.json`. None if it lacks name or version.
     pub(crate) fn from_json(value: &json::Value<'_>) -> Option<Self> {
-        let versions = value
-            .items("fhirVersions")
-            .iter()
-            .filter_map(json::Value::as_str);
+        let versions = value.items("fhirVersions").iter().filter_map(json::Value::as_str);
         let dependencies = value.get("dependencies").and_then(json::Value::as_object);
         Some(Self {
             name: value.get_str("name")?.to_owned(),
@@ -149,14 +146,8 @@ impl Package {
     /// # Errors
     /// [`PackageError::Read`] if there is none.
     pub fn open(path: &Path) -> Result<Self, PackageError> {
-        let archive = std::fs::read(path).map_err(|source| PackageError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            archive,
-        })
+        let archive = std::fs::read(path).map_err(|source| PackageError::Read { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), archive })
     }
 
     /// The path it was read from.
@@ -178,11 +169,7 @@ impl Package {
         if found == integrity {
             return Ok(());
         }
-        Err(PackageError::Integrity {
-            path: self.path.clone(),
-            expected: integrity.to_owned(),
-            found,
-        })
+        Err(PackageError::Integrity { path: self.path.clone(), expected: integrity.to_owned(), found })
     }
 
     /// Hands each file directly in `package/` that `wanted` names to `each`, in archive order, until
@@ -195,18 +182,10 @@ impl Package {
         wanted: impl Fn(&str) -> bool,
         mut each: impl FnMut(Member) -> bool,
     ) -> Result<(), PackageError> {
-        self.read_members(wanted, &mut each)
-            .map_err(|source| PackageError::Read {
-                path: self.path.clone(),
-                source,
-            })
+        self.read_members(wanted, &mut each).map_err(|source| PackageError::Read { path: self.path.clone(), source })
     }
 
-    fn read_members(
-        &self,
-        wanted: impl Fn(&str) -> bool,
-        each: &mut dyn FnMut(Member) -> bool,
-    ) -> std::io::Result<()> {
+    fn read_members(&self, wanted: impl Fn(&str) -> bool, each: &mut dyn FnMut(Member) -> bool) -> std::io::Result<()> {
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(self.archive.as_slice()));
         for entry in archive.entries()? {
             let mut entry = entry?;
@@ -223,10 +202,7 @@ impl Package {
             // The size in the header is the archive's claim: a hint, not a promise.
             let mut content = Vec::with_capacity(entry.size().min(1 << 24) as usize);
             entry.read_to_end(&mut content)?;
-            if !each(Member {
-                name: name.to_owned(),
-                content,
-            }) {
+            if !each(Member { name: name.to_owned(), content }) {
                 break;
             }
         }
@@ -246,12 +222,8 @@ impl Package {
                 false
             },
         )?;
-        let member = found.ok_or_else(|| PackageError::NoManifest {
-            path: self.path.clone(),
-        })?;
-        Manifest::from_json(&self.parse(&member)?).ok_or_else(|| PackageError::NoManifest {
-            path: self.path.clone(),
-        })
+        let member = found.ok_or_else(|| PackageError::NoManifest { path: self.path.clone() })?;
+        Manifest::from_json(&self.parse(&member)?).ok_or_else(|| PackageError::NoManifest { path: self.path.clone() })
     }
 
     /// Parses a member of this package.
@@ -259,12 +231,10 @@ impl Package {
     /// # Errors
     /// [`PackageError::Json`] if it is not JSON.
     pub fn parse<'m>(&self, member: &'m Member) -> Result<json::Value<'m>, PackageError> {
-        json::parse_bytes(&member.content, &Limits::default()).map_err(|source| {
-            PackageError::Json {
-                path: self.path.clone(),
-                member: member.name.clone(),
-                source,
-            }
+        json::parse_bytes(&member.content, &Limits::default()).map_err(|source| PackageError::Json {
+            path: self.path.clone(),
+            member: member.name.clone(),
+            source,
         })
     }
 }
@@ -273,19 +243,13 @@ impl Package {
 /// that are no resource.
 pub fn resource_type(member_name: &str) -> Option<&str> {
     let (resource_type, _) = member_name.strip_suffix(".json")?.split_once('-')?;
-    resource_type
-        .starts_with(|first: char| first.is_ascii_uppercase())
-        .then_some(resource_type)
+    resource_type.starts_with(|first: char| first.is_ascii_uppercase()).then_some(resource_type)
 }
 
 /// Where packages and their compiled form are kept: `SALUS_CACHE_DIR`, else `salus` in the user's
 /// cache directory (`XDG_CACHE_HOME`, else `~/.cache`). None where the environment names neither.
 pub fn default_cache_dir() -> Option<PathBuf> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("SALUS_CACHE_DIR").or_else(|| {
         variable("XDG_CACHE_HOME")
             .or_else(|| variable("HOME").map(|home| home.join(".cache")))
@@ -301,22 +265,17 @@ mod tests {
     fn archive(files: &[(&str, &str)]) -> (PathBuf, PathBuf) {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let directory =
-            std::env::temp_dir().join(format!("salus-packages-{}-{number}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("salus-packages-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("test.tgz");
-        let gzip = flate2::write::GzEncoder::new(
-            std::fs::File::create(&path).unwrap(),
-            flate2::Compression::fast(),
-        );
+        let gzip = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
         let mut tar = tar::Builder::new(gzip);
         for (name, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
             header.set_cksum();
-            tar.append_data(&mut header, name, content.as_bytes())
-                .unwrap();
+            tar.append_data(&mut header, name, content.as_bytes()).unwrap();
         }
         tar.into_inner().unwrap().finish().unwrap();
         (directory, path)
@@ -327,17 +286,11 @@ mod tests {
         let (directory, path) = archive(&[
             ("package/Patient-a.json", r#"{"resourceType":"Patient"}"#),
             ("package/other/Patient-b.json", "{}"),
-            (
-                "package/package.json",
-                r#"{"name":"n","version":"1","fhirVersions":["4.0.1"],"dependencies":{"d":"2"}}"#,
-            ),
+            ("package/package.json", r#"{"name":"n","version":"1","fhirVersions":["4.0.1"],"dependencies":{"d":"2"}}"#),
         ]);
         let package = Package::open(&path).unwrap();
         let manifest = package.manifest().unwrap();
-        assert_eq!(
-            (manifest.name.as_str(), manifest.version.as_str()),
-            ("n", "1")
-        );
+        assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("n", "1"));
         assert_eq!(manifest.fhir_versions, ["4.0.1"]);
         assert_eq!(manifest.dependencies, [("d".to_owned(), "2".to_owned())]);
         let mut names = Vec::new();
@@ -345,9 +298,7 @@ mod tests {
             names.push(member.name);
             true
         };
-        package
-            .members(|name| resource_type(name).is_some(), collect)
-            .unwrap();
+        package.members(|name| resource_type(name).is_some(), collect).unwrap();
         assert_eq!(names, ["Patient-a.json"]);
         std::fs::remove_dir_all(directory).unwrap();
     }
@@ -361,31 +312,21 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(package.verify(&found).is_ok());
-        assert!(matches!(
-            package.manifest(),
-            Err(PackageError::NoManifest { .. })
-        ));
+        assert!(matches!(package.manifest(), Err(PackageError::NoManifest { .. })));
         std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
     fn damaged_archives_are_refused() {
-        let (directory, path) =
-            archive(&[("package/package.json", r#"{"name":"n","version":"1"}"#)]);
+        let (directory, path) = archive(&[("package/package.json", r#"{"name":"n","version":"1"}"#)]);
         let bytes = std::fs::read(&path).unwrap();
         for damaged in [&bytes[..bytes.len() / 2], b"no gzip at all"] {
             std::fs::write(&path, damaged).unwrap();
             let package = Package::open(&path).unwrap();
-            assert!(matches!(
-                package.members(|_| true, |_| true),
-                Err(PackageError::Read { .. })
-            ));
+            assert!(matches!(package.members(|_| true, |_| true), Err(PackageError::Read { .. })));
         }
         std::fs::remove_dir_all(&directory).unwrap();
-        assert!(matches!(
-            Package::open(&path),
-            Err(PackageError::Read { .. })
-        ));
+        assert!(matches!(Package::open(&path), Err(PackageError::Read { .. })));
     }
 
     #[test]

@@ -46,7 +46,13 @@ impl Caller {
     }
 
     /// The record of one resource shown.
-    pub fn shown(&self, route: &Route, request: &FhirRequest<'_>, version: i32, patients: &[String]) -> AuditRecord<'static> {
+    pub fn shown(
+        &self,
+        route: &Route,
+        request: &FhirRequest<'_>,
+        version: i32,
+        patients: &[String],
+    ) -> AuditRecord<'static> {
         let mut record = self.record(AuditKind::Read, route.interaction);
         record.status = 200;
         record.patients = patients.iter().map(|id| id.clone().into()).collect();
@@ -103,9 +109,17 @@ impl Caller {
         let kind = match (failure.status, interaction) {
             (401 | 403, _) => AuditKind::AccessDenied,
             (_, Interaction::Read | Interaction::Vread) => AuditKind::Read,
-            (_, Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem) => AuditKind::History,
+            (_, Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem) => {
+                AuditKind::History
+            }
             (_, Interaction::Create | Interaction::ConditionalCreate) => AuditKind::Create,
-            (_, Interaction::Update | Interaction::ConditionalUpdate | Interaction::Patch | Interaction::ConditionalPatch) => AuditKind::Update,
+            (
+                _,
+                Interaction::Update
+                | Interaction::ConditionalUpdate
+                | Interaction::Patch
+                | Interaction::ConditionalPatch,
+            ) => AuditKind::Update,
             (_, Interaction::Delete | Interaction::ConditionalDelete) => AuditKind::Delete,
             (_, Interaction::Operation(_) | Interaction::Batch | Interaction::Transaction) => AuditKind::Operation,
             (_, Interaction::SearchType | Interaction::SearchSystem | Interaction::Capabilities) => AuditKind::Query,

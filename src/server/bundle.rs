@@ -16,7 +16,11 @@ impl BundleWriter {
     pub fn new(kind: &str, total: Option<i64>) -> Self {
         let mut text = String::with_capacity(4096);
         let id = uuid::Uuid::new_v4();
-        let _ = write!(text, r#"{{"resourceType":"Bundle","id":"{id}","meta":{{"lastUpdated":"{}"}},"type":"{kind}""#, instant(crate::account::now()));
+        let _ = write!(
+            text,
+            r#"{{"resourceType":"Bundle","id":"{id}","meta":{{"lastUpdated":"{}"}},"type":"{kind}""#,
+            instant(crate::account::now())
+        );
         if let Some(total) = total {
             let _ = write!(text, r#","total":{total}"#);
         }

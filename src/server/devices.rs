@@ -45,7 +45,9 @@ fn records(written: &[Written]) -> Vec<AuditRecord<'static>> {
         let mut record = AuditRecord::new(AuditKind::Configuration, "");
         record.recorded = crate::account::now();
         record.client_id = Some("register-devices".into());
-        record.entities.push(Entity::data(format!("{}/{}", one.resource_type, one.id), u64::try_from(one.version).ok()));
+        record
+            .entities
+            .push(Entity::data(format!("{}/{}", one.resource_type, one.id), u64::try_from(one.version).ok()));
         record
     };
     written.iter().map(record).collect()

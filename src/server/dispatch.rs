@@ -79,7 +79,9 @@ async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Rout
         Interaction::Update | Interaction::ConditionalUpdate => update::act(&act).await,
         Interaction::Delete | Interaction::ConditionalDelete => delete::act(&act).await,
         Interaction::SearchType => search::act(&act).await,
-        Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem => history::act(&act).await,
+        Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem => {
+            history::act(&act).await
+        }
         Interaction::Batch | Interaction::Transaction => interactions::bundle::act(&act).await,
         Interaction::Operation(operation) => operations::act(&act, operation).await,
         Interaction::SearchSystem | Interaction::Patch | Interaction::ConditionalPatch | Interaction::Capabilities => {

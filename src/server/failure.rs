@@ -96,7 +96,8 @@ impl From<StoreError> for Failure {
             // What failed inside is for the log; the caller can do nothing with it.
             StoreError::Unavailable(_) | StoreError::Audit(_) => {
                 tracing::warn!(message, "database");
-                Self::new(status, code, "the server cannot reach its database; try again").with_header("Retry-After", "2")
+                Self::new(status, code, "the server cannot reach its database; try again")
+                    .with_header("Retry-After", "2")
             }
             _ if status == 500 => {
                 tracing::error!(message, "internal error");

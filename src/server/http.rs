@@ -51,7 +51,11 @@ async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap, request: Requ
 }
 
 /// Every other request below `/fhir`.
-async fn fhir(State(app): State<Arc<App>>, ConnectInfo(address): ConnectInfo<SocketAddr>, request: Request) -> Response {
+async fn fhir(
+    State(app): State<Arc<App>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let head = parts.method == Method::HEAD;
     let id = request_id(&parts.headers);
@@ -75,12 +79,15 @@ async fn prepare(
 ) -> Result<(), Failure> {
     if fhir.verb.is_none() {
         let message = format!("method {method} is not part of FHIR");
-        return Err(Failure::new(405, IssueCode::NotSupported, message).with_header("Allow", "GET, POST, PUT, PATCH, DELETE"));
+        return Err(
+            Failure::new(405, IssueCode::NotSupported, message).with_header("Allow", "GET, POST, PUT, PATCH, DELETE")
+        );
     }
     if fhir.parameter("access_token").is_some() {
         // RFC 6750 section 5.3: URLs end up in logs. Keep it out of ours.
         fhir.query = String::from("access_token=...");
-        let message = "an access token never belongs in a URL; send it in the Authorization header, and have this one revoked";
+        let message =
+            "an access token never belongs in a URL; send it in the Authorization header, and have this one revoked";
         return Err(Failure::new(400, IssueCode::Security, message));
     }
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -95,7 +102,8 @@ async fn prepare(
 
 async fn read_body(fhir: &FhirRequest<'_>, headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Failure> {
     let limit = if fhir.path.is_empty() { LARGEST_BUNDLE } else { LARGEST_RESOURCE };
-    let too_large = || Failure::new(413, IssueCode::TooLong, format!("the body is larger than the {} MiB taken here", limit >> 20));
+    let too_large =
+        || Failure::new(413, IssueCode::TooLong, format!("the body is larger than the {} MiB taken here", limit >> 20));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
@@ -140,7 +148,9 @@ fn percent_decoded(path: &str) -> String {
         return path.to_owned();
     }
     // A path segment that says "a=b" would be cut; paths here hold neither "=" nor "&".
-    form_urlencoded::parse(path.replace('+', "%2B").as_bytes()).next().map_or_else(String::new, |(name, _)| name.into_owned())
+    form_urlencoded::parse(path.replace('+', "%2B").as_bytes())
+        .next()
+        .map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
 /// Whether FHIR JSON is an answer the caller takes; `_format` overrides `Accept`
@@ -148,14 +158,25 @@ fn percent_decoded(path: &str) -> String {
 fn acceptable(query: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let is_json = |kind: &str| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        matches!(kind, "json" | "application/json" | "application/fhir+json" | "application/json+fhir" | "text/json" | "*/*" | "application/*")
+        matches!(
+            kind,
+            "json"
+                | "application/json"
+                | "application/fhir+json"
+                | "application/json+fhir"
+                | "text/json"
+                | "*/*"
+                | "application/*"
+        )
     };
     let refused = |kind: &str| {
         let message = format!("'{kind}' is not a format this server answers in; it answers in application/fhir+json");
         Err(Failure::new(406, IssueCode::NotSupported, message))
     };
     // A plus sign in a query is a space, and clients leave it unescaped.
-    let format = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "_format").map(|(_, value)| value.replace(' ', "+"));
+    let format = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "_format")
+        .map(|(_, value)| value.replace(' ', "+"));
     if let Some(format) = format {
         return if is_json(&format) { Ok(()) } else { refused(&format) };
     }
@@ -166,7 +187,8 @@ fn acceptable(query: &str, headers: &HeaderMap) -> Result<(), Failure> {
 /// The caller's request id where it is well formed, else one of ours (contract, "Audit").
 pub fn request_id(headers: &HeaderMap) -> String {
     let sent = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let well_formed = (1..=64).contains(&sent.len()) && sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let well_formed = (1..=64).contains(&sent.len())
+        && sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if well_formed { sent.to_owned() } else { uuid::Uuid::new_v4().to_string() }
 }
 

@@ -96,7 +96,8 @@ fn system(verb: Verb) -> Result<Route, Failure> {
 }
 
 fn on_type(verb: Verb, conditional: bool, if_none_exist: bool) -> Result<Interaction, Failure> {
-    let criteria = || Failure::new(400, IssueCode::Required, "this needs an id in the path, or search criteria in the query");
+    let criteria =
+        || Failure::new(400, IssueCode::Required, "this needs an id in the path, or search criteria in the query");
     match verb {
         Verb::Get => Ok(Interaction::SearchType),
         Verb::Post if if_none_exist => Ok(Interaction::ConditionalCreate),
@@ -119,19 +120,24 @@ fn on_instance(verb: Verb) -> Result<Interaction, Failure> {
 }
 
 fn patch_unsupported() -> Failure {
-    Failure::new(405, IssueCode::NotSupported, "PATCH is not supported here yet; read, change and update").with_header("Allow", "GET, PUT, DELETE")
+    Failure::new(405, IssueCode::NotSupported, "PATCH is not supported here yet; read, change and update")
+        .with_header("Allow", "GET, PUT, DELETE")
 }
 
 fn operation(name: &str) -> Result<Interaction, Failure> {
     let known = Interaction::operation(name.trim_start_matches('$'));
-    known.filter(|_| crate::operations::is_served(name)).ok_or_else(|| {
-        Failure::new(404, IssueCode::NotSupported, format!("no operation {name} here"))
-    })
+    known
+        .filter(|_| crate::operations::is_served(name))
+        .ok_or_else(|| Failure::new(404, IssueCode::NotSupported, format!("no operation {name} here")))
 }
 
 /// An id that cannot exist is one that does not.
 fn valid_id(id: &str) -> Result<&str, Failure> {
-    if is_id(id) { Ok(id) } else { Err(Failure::new(404, IssueCode::NotFound, "no resource has such an id (1 to 64 of A-Z a-z 0-9 - .)")) }
+    if is_id(id) {
+        Ok(id)
+    } else {
+        Err(Failure::new(404, IssueCode::NotFound, "no resource has such an id (1 to 64 of A-Z a-z 0-9 - .)"))
+    }
 }
 
 fn method_not_allowed(allow: &str) -> Failure {

@@ -116,13 +116,19 @@ impl Settings {
             "permit-all" => DefaultPolicy::PermitAll,
             "break-glass-only" => DefaultPolicy::BreakGlassOnly,
             "deny" => DefaultPolicy::Deny,
-            other => return Err(format!("consent_default: '{other}' is none of permit-normal, permit-all, break-glass-only, deny")),
+            other => {
+                return Err(format!(
+                    "consent_default: '{other}' is none of permit-normal, permit-all, break-glass-only, deny"
+                ));
+            }
         })
     }
 
     /// The settings as TOML-like lines, secrets hidden.
     pub fn shown(&self) -> String {
-        let secret = |secret: &Option<String>| secret.as_ref().map_or("(private cluster)".to_owned(), |_| "(set, hidden)".to_owned());
+        let secret = |secret: &Option<String>| {
+            secret.as_ref().map_or("(private cluster)".to_owned(), |_| "(set, hidden)".to_owned())
+        };
         format!(
             "listen = \"{}\"\norigin = \"{}\"\ndata_dir = \"{}\"\ndatabase_url = \"{}\"\ncache_dir = {:?}\noperations_dir = \"{}\"\nconnections = {}\ndemo = {}\ndemo_patients = {}\nconsent_default = \"{}\"\n",
             self.listen,

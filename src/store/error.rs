@@ -24,7 +24,9 @@ pub enum Error {
         version: i32,
     },
     /// 412 `conflict`: `If-Match` names another version than the current one.
-    #[error("{resource_type}/{id} is at version {current}, not at the version If-Match names; read it again and repeat the change")]
+    #[error(
+        "{resource_type}/{id} is at version {current}, not at the version If-Match names; read it again and repeat the change"
+    )]
     VersionConflict {
         /// Type of the resource.
         resource_type: String,

@@ -157,9 +157,14 @@ impl Facts {
             facts.keys.push(parameter_key(resource_type, &parameter.code));
             facts.add_value(resource_type, parameter, value);
         }
-        let label = |label: &'_ Value<'_>| Some((label.get_str("system").unwrap_or("").to_owned(), label.get_str("code")?.to_owned()));
-        let labels: Vec<_> = resource.get("meta").map_or(&[][..], |meta| meta.items("security")).iter().filter_map(label).collect();
-        facts.keys.extend(consent_keys::row_label_keys(labels.iter().map(|(system, code)| (system.as_str(), code.as_str()))));
+        let label = |label: &'_ Value<'_>| {
+            Some((label.get_str("system").unwrap_or("").to_owned(), label.get_str("code")?.to_owned()))
+        };
+        let labels: Vec<_> =
+            resource.get("meta").map_or(&[][..], |meta| meta.items("security")).iter().filter_map(label).collect();
+        facts
+            .keys
+            .extend(consent_keys::row_label_keys(labels.iter().map(|(system, code)| (system.as_str(), code.as_str()))));
         add_codes(resource, &mut facts.keys);
         facts.keys.sort_unstable();
         facts.keys.dedup();
@@ -197,7 +202,8 @@ impl Facts {
             } else {
                 listed.iter().any(|code| *code == parameter.code)
             };
-            if let (true, SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. }) = (places, value)
+            if let (true, SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. }) =
+                (places, value)
                 && !self.patients.iter().any(|known| known == patient)
             {
                 self.patients.push((*patient).to_owned());
@@ -372,7 +378,20 @@ pub(crate) fn natural_date_parameters(resource_type: &str) -> &'static [&'static
         "Patient" | "Person" | "Practitioner" | "RelatedPerson" => &[],
         "Condition" => &["onset-date", "recorded-date", "abatement-date"],
         "Claim" | "ExplanationOfBenefit" => &["created"],
-        _ => &["date", "authoredon", "authored", "effective", "effective-time", "period", "started", "issued", "whenhandedover", "created", "sent", "event-date"],
+        _ => &[
+            "date",
+            "authoredon",
+            "authored",
+            "effective",
+            "effective-time",
+            "period",
+            "started",
+            "issued",
+            "whenhandedover",
+            "created",
+            "sent",
+            "event-date",
+        ],
     }
 }
 

@@ -65,7 +65,9 @@ impl Store {
         if page {
             sql.push(&columns("v"));
         }
-        sql.push(" FROM (SELECT h.* FROM resource_history h JOIN resource r ON r.tenant = h.tenant AND r.rid = h.rid WHERE ");
+        sql.push(
+            " FROM (SELECT h.* FROM resource_history h JOIN resource r ON r.tenant = h.tenant AND r.rid = h.rid WHERE ",
+        );
         self.write_versions(access, query, "h", &mut sql);
         sql.push(" AND ");
         self.write_visible(access, query, "r", &mut sql);

@@ -63,7 +63,8 @@ impl Store {
                 _ => observations.push(version),
             }
         }
-        let patient = patient.ok_or_else(|| Error::NotFound { resource_type: "Patient".to_owned(), id: query.patient.clone() })?;
+        let patient = patient
+            .ok_or_else(|| Error::NotFound { resource_type: "Patient".to_owned(), id: query.patient.clone() })?;
         Ok(ModelInputs { patient, encounters, icu_locations, observations, restricted })
     }
 
@@ -80,13 +81,20 @@ impl Store {
         sql.push("), e AS MATERIALIZED (SELECT r.*");
         Self::write_compartment(&[compartment_key("Encounter", patient)], &view, "Encounter", &mut sql);
         sql.push(" AND EXISTS (SELECT FROM search_index x WHERE x.tenant = r.tenant AND x.sort = r.sort AND x.rid = r.rid AND x.key = ");
-        sql.bind(parameter_key("Encounter", "date")).push(" AND x.low <= ").bind(query.as_of).push(" AND x.high > ").bind(since);
+        sql.bind(parameter_key("Encounter", "date"))
+            .push(" AND x.low <= ")
+            .bind(query.as_of)
+            .push(" AND x.high > ")
+            .bind(since);
         sql.push(")), l AS (SELECT r.* FROM e JOIN search_index s ON s.tenant = e.tenant AND s.key = ");
         sql.bind(code_key("Location", "type", "ICU")).push(" JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
-        sql.push(" WHERE reference_key(").bind(parameter_key("Encounter", "location")).push(", r.rid) = ANY(e.keys) AND NOT r.deleted AND ");
+        sql.push(" WHERE reference_key(")
+            .bind(parameter_key("Encounter", "location"))
+            .push(", r.rid) = ANY(e.keys) AND NOT r.deleted AND ");
         view.write_related(Permission::Read, "Location", "r", &mut sql);
         sql.push("), o AS (SELECT r.*");
-        let codes: Vec<Key> = query.codes.iter().map(|code| patient_code_key("Observation", patient, "code", code)).collect();
+        let codes: Vec<Key> =
+            query.codes.iter().map(|code| patient_code_key("Observation", patient, "code", code)).collect();
         Self::write_compartment(&codes, &view, "Observation", &mut sql);
         sql.push(" AND s.sort <= ").bind(query.as_of).push(" AND s.sort >= (SELECT least(min(e.sort), ").bind(since);
         sql.push(") FROM e) ORDER BY r.sort LIMIT ").bind(MOST_OBSERVATIONS).push(") ");
@@ -104,8 +112,11 @@ impl Store {
 
     /// ` FROM` the resources that stand in the index under `keys`, as `s` and `r`, and the predicate.
     fn write_compartment(keys: &[Key], view: &View<'_>, resource_type: &str, sql: &mut Sql) {
-        sql.push(" FROM (SELECT DISTINCT s.tenant, s.sort, s.rid FROM search_index s WHERE s.tenant = ").bind(view.access.tenant());
-        sql.push(" AND s.key = ANY(").bind(keys).push(")) s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid WHERE NOT r.deleted AND ");
+        sql.push(" FROM (SELECT DISTINCT s.tenant, s.sort, s.rid FROM search_index s WHERE s.tenant = ")
+            .bind(view.access.tenant());
+        sql.push(" AND s.key = ANY(")
+            .bind(keys)
+            .push(")) s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid WHERE NOT r.deleted AND ");
         view.write_related(Permission::Read, resource_type, "r", sql);
     }
 }

@@ -81,9 +81,10 @@ impl View<'_> {
     fn grant(&self, resource_type: &str, filter: &RowFilter) -> Condition {
         let compartment = filter.compartment.map(|patient| Condition::AnyFact(vec![patient]));
         // A scope whose filter cannot be compiled grants nothing: refused rather than widened.
-        let searches = filter.search.iter().map(|(name, value)| {
-            compile::parameter(self, resource_type, name, value).unwrap_or(Condition::Nothing)
-        });
+        let searches = filter
+            .search
+            .iter()
+            .map(|(name, value)| compile::parameter(self, resource_type, name, value).unwrap_or(Condition::Nothing));
         Condition::All(compartment.into_iter().chain(searches).collect())
     }
 
@@ -145,7 +146,9 @@ impl Caller<'_> {
     /// Appends whether a provision with this effect decides about the row: it and its ancestors match,
     /// and no child of it does (see `salus_access::consent`, which has the same in memory).
     fn write_decided(&self, effect: Effect, row: &str, sql: &mut Sql) {
-        sql.push("EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ").push(row).push(".tenant AND c.patient = ANY(CASE WHEN ");
+        sql.push("EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ")
+            .push(row)
+            .push(".tenant AND c.patient = ANY(CASE WHEN ");
         sql.push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" THEN ").push(row).push(".keys ELSE ARRAY[");
         sql.push(row).push(".patient] END) AND ");
         match effect {
@@ -194,6 +197,8 @@ impl Caller<'_> {
         sql.push(&format!(" AND ({c}.period_high IS NULL OR {c}.period_high > ")).bind(self.now).push(")");
         sql.push(&format!(" AND ({c}.actors IS NULL OR {c}.actors && ")).bind(self.actors).push(")");
         sql.push(&format!(" AND ({c}.purposes IS NULL OR ")).bind(self.purpose).push(&format!(" = ANY({c}.purposes))"));
-        sql.push(&format!(" AND ({c}.actions IS NULL OR {c}.actions && ")).bind(DISCLOSING_ACTIONS.map(str::to_owned).to_vec()).push(")");
+        sql.push(&format!(" AND ({c}.actions IS NULL OR {c}.actions && "))
+            .bind(DISCLOSING_ACTIONS.map(str::to_owned).to_vec())
+            .push(")");
     }
 }

@@ -32,11 +32,19 @@ impl Store {
         let mut sql = Sql::default();
         let view = self.view(access);
         sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
-        sql.push(" AND r.rid = ").bind(Self::rid(resource_type, id)).push(" AND r.version = ").bind(version).push(" AND ");
+        sql.push(" AND r.rid = ")
+            .bind(Self::rid(resource_type, id))
+            .push(" AND r.version = ")
+            .bind(version)
+            .push(" AND ");
         view.write(resource_type, "r", &mut sql);
         sql.push(" UNION ALL SELECT ").push(&columns("h")).push(" FROM resource_history h JOIN resource r");
         sql.push(" ON r.tenant = h.tenant AND r.rid = h.rid WHERE h.tenant = ").bind(self.tenant());
-        sql.push(" AND h.rid = ").bind(Self::rid(resource_type, id)).push(" AND h.version = ").bind(version).push(" AND ");
+        sql.push(" AND h.rid = ")
+            .bind(Self::rid(resource_type, id))
+            .push(" AND h.version = ")
+            .bind(version)
+            .push(" AND ");
         view.write(resource_type, "h", &mut sql);
         sql.push(" AND ");
         view.write(resource_type, "r", &mut sql);

@@ -23,7 +23,9 @@ pub struct Version {
 
 /// The columns [`Version::from_row`] reads, of the row with this alias.
 pub(crate) fn columns(alias: &str) -> String {
-    ["type", "id", "version", "updated", "method", "body", "patients"].map(|column| format!("{alias}.{column}")).join(", ")
+    ["type", "id", "version", "updated", "method", "body", "patients"]
+        .map(|column| format!("{alias}.{column}"))
+        .join(", ")
 }
 
 impl Version {

@@ -56,7 +56,11 @@ impl Salus {
         while self.get_open("/health/ready").status != 200 {
             let process = self.process.as_mut().unwrap();
             let ended = process.try_wait().unwrap();
-            assert!(ended.is_none() && begun.elapsed() < Duration::from_secs(120), "the server did not get ready:\n{}", self.log());
+            assert!(
+                ended.is_none() && begun.elapsed() < Duration::from_secs(120),
+                "the server did not get ready:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -117,7 +121,8 @@ impl Salus {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(Clients::new(self.database(), 0).add(new)).unwrap();
-        let mut client = Client { base: self.base(), origin: self.origin.clone(), client_id, keys, token: String::new() };
+        let mut client =
+            Client { base: self.base(), origin: self.origin.clone(), client_id, keys, token: String::new() };
         client.token = client.new_token(scope);
         client
     }
@@ -251,7 +256,8 @@ impl Client {
         let answer = self.get(search);
         assert_eq!(answer.status, 200, "{search}: {}", answer.text);
         let bundle = answer.json();
-        let matches = bundle["entry"].as_array().into_iter().flatten().filter(|entry| entry["search"]["mode"] == "match");
+        let matches =
+            bundle["entry"].as_array().into_iter().flatten().filter(|entry| entry["search"]["mode"] == "match");
         matches.map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -299,7 +305,10 @@ fn agent() -> ureq::Agent {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     AGENT
         .get_or_init(|| {
-            let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(120)));
+            let config = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .timeout_global(Some(Duration::from_secs(120)));
             config.build().into()
         })
         .clone()

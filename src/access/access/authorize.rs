@@ -44,22 +44,13 @@ fn decide(
 ) -> Result<Arc<Access>, Refusal> {
     let principal = &token.principal;
     let on = on.and_then(|name| Some((name, policy.types().class(name)?)));
-    let question = Question {
-        principal,
-        interaction,
-        on,
-    };
+    let question = Question { principal, interaction, on };
     let granted = policy.decide(&question)?;
-    let grants = token
-        .grants
-        .get_or_init(|| Arc::new(Grants::new(policy.types(), principal, &granted)));
+    let grants = token.grants.get_or_init(|| Arc::new(Grants::new(policy.types(), principal, &granted)));
     // The policy speaks of classes; a type whose rows no patient can be found in may still have no
     // grant at all.
     let every = interaction.needs().iter();
-    if !every
-        .into_iter()
-        .all(|permission| grants.any(*permission, on.map(|(name, _)| name)))
-    {
+    if !every.into_iter().all(|permission| grants.any(*permission, on.map(|(name, _)| name))) {
         return Err(question.out_of_reach());
     }
     Ok(Arc::new(Access {
@@ -73,16 +64,9 @@ fn decide(
 }
 
 fn consent_view(principal: &Principal, settings: &Settings) -> ConsentView {
-    let user = principal
-        .user
-        .as_ref()
-        .and_then(|user| user.fhir_user.as_ref());
-    let mut actors: Vec<Key> = principal
-        .actors
-        .iter()
-        .chain(user)
-        .map(|reference| reference_key(reference, &settings.base))
-        .collect();
+    let user = principal.user.as_ref().and_then(|user| user.fhir_user.as_ref());
+    let mut actors: Vec<Key> =
+        principal.actors.iter().chain(user).map(|reference| reference_key(reference, &settings.base)).collect();
     actors.sort_unstable();
     actors.dedup();
     ConsentView::Enforce {
@@ -109,8 +93,7 @@ fn fingerprint(principal: &Principal, interaction: Interaction, settings: &Setti
         &scopes.join(" "),
         if user.is_some() { "user" } else { "client" },
         &roles.join("\u{1f}"),
-        user.and_then(|user| user.fhir_user.as_deref())
-            .unwrap_or_default(),
+        user.and_then(|user| user.fhir_user.as_deref()).unwrap_or_default(),
         principal.patient.as_deref().unwrap_or_default(),
         &principal.purpose_of_use,
         &principal.actors.join("\u{1f}"),

@@ -39,30 +39,19 @@ impl Grants {
         for (name, class, link) in types.iter() {
             index.push(Permission::ALL.map(|permission| {
                 let list = filters(principal, granted, (name, class, link), permission);
-                lists
-                    .iter()
-                    .position(|known| *known == list)
-                    .unwrap_or_else(|| {
-                        lists.push(list);
-                        lists.len() - 1
-                    })
+                lists.iter().position(|known| *known == list).unwrap_or_else(|| {
+                    lists.push(list);
+                    lists.len() - 1
+                })
             }));
         }
-        Self::ByType {
-            types: Arc::clone(types),
-            lists,
-            index,
-        }
+        Self::ByType { types: Arc::clone(types), lists, index }
     }
 
     pub fn get(&self, permission: Permission, resource_type: &str) -> &[RowFilter] {
         match self {
             Self::Everything(list) => list,
-            Self::ByType {
-                types,
-                lists,
-                index,
-            } => match types.position(resource_type) {
+            Self::ByType { types, lists, index } => match types.position(resource_type) {
                 Some(position) => &lists[index[position][permission as usize]],
                 None => &[],
             },
@@ -70,12 +59,7 @@ impl Grants {
     }
 
     pub fn types(&self, permission: Permission) -> TypeSelector {
-        let Self::ByType {
-            types,
-            lists,
-            index,
-        } = self
-        else {
+        let Self::ByType { types, lists, index } = self else {
             return TypeSelector::All;
         };
         let granted: Vec<_> = types
@@ -84,11 +68,7 @@ impl Grants {
             .filter(|(_, lists_of)| !lists[lists_of[permission as usize]].is_empty())
             .map(|((name, ..), _)| name.to_owned())
             .collect();
-        if granted.len() == types.len() {
-            TypeSelector::All
-        } else {
-            TypeSelector::Only(granted)
-        }
+        if granted.len() == types.len() { TypeSelector::All } else { TypeSelector::Only(granted) }
     }
 
     /// Whether the permission is granted on the type, or on any where `on` is `None`.
@@ -109,23 +89,14 @@ fn filters(
 ) -> Vec<RowFilter> {
     let mut list = Vec::new();
     for scope in &principal.scopes {
-        let Scope::Resource {
-            context,
-            resource_type,
-            permissions,
-            filters,
-            ..
-        } = scope
-        else {
+        let Scope::Resource { context, resource_type, permissions, filters, .. } = scope else {
             continue;
         };
         if !permissions.contains(permission) || (resource_type != "*" && resource_type != name) {
             continue;
         }
         let reaches = granted.iter().filter(|grant| {
-            grant.context == *context
-                && grant.permission == permission
-                && grant.class == class.as_str()
+            grant.context == *context && grant.permission == permission && grant.class == class.as_str()
         });
         for grant in reaches {
             let Some(mut filter) = reached(principal, grant.reach, link) else {
@@ -151,14 +122,12 @@ fn reached(principal: &Principal, reach: Reach, link: Link) -> Option<RowFilter>
         Reach::Launch => principal.patient.as_deref()?,
     };
     match link {
-        Link::Compartment => Some(RowFilter {
-            compartment: Some(Key::resource("Patient", patient)),
-            search: Vec::new(),
-        }),
-        Link::Search(parameter) => Some(RowFilter {
-            compartment: None,
-            search: vec![(parameter.to_owned(), format!("Patient/{patient}"))],
-        }),
+        Link::Compartment => {
+            Some(RowFilter { compartment: Some(Key::resource("Patient", patient)), search: Vec::new() })
+        }
+        Link::Search(parameter) => {
+            Some(RowFilter { compartment: None, search: vec![(parameter.to_owned(), format!("Patient/{patient}"))] })
+        }
         Link::None => None,
     }
 }

@@ -66,8 +66,7 @@ impl RowFilter {
     /// Whether a row with these keys is in the compartment, if one is demanded. The search part is
     /// the store's to test.
     pub fn admits_keys(&self, keys: &[Key]) -> bool {
-        self.compartment
-            .is_none_or(|patient| keys.contains(&patient))
+        self.compartment.is_none_or(|patient| keys.contains(&patient))
     }
 }
 
@@ -159,8 +158,7 @@ impl Access {
     /// Whether `interaction` on `resource_type` is granted at all. The store also tests that the row
     /// before and after satisfies [`Self::grants_for`] the interaction's permission.
     pub fn permits_write(&self, resource_type: &str, interaction: Interaction) -> bool {
-        let granted =
-            |permission: &Permission| !self.grants_for(*permission, resource_type).is_empty();
+        let granted = |permission: &Permission| !self.grants_for(*permission, resource_type).is_empty();
         interaction.writes() && interaction.needs().iter().all(granted)
     }
 

@@ -23,20 +23,11 @@ pub fn compile(consent: &Value<'_>, base: &str) -> Vec<ConsentRule> {
         return Vec::new();
     };
     let rid = Key::resource("Consent", consent.get_str("id").unwrap_or_default());
-    let mut tree = Tree {
-        base,
-        patient,
-        consent: rid,
-        rules: Vec::new(),
-        next: 0,
-        too_deep: false,
-    };
+    let mut tree = Tree { base, patient, consent: rid, rules: Vec::new(), next: 0, too_deep: false };
     let effect = policy_effect(consent);
     match consent.get("provision") {
         None => tree.rules.push(tree.everything(effect)),
-        Some(root @ Value::Object(_)) => {
-            tree.read(root, &Above::default(), effect, "Consent.provision", 0)
-        }
+        Some(root @ Value::Object(_)) => tree.read(root, &Above::default(), effect, "Consent.provision", 0),
         Some(_) => tree.rules.push(tree.everything(Effect::Deny)),
     }
     if tree.too_deep {
@@ -47,32 +38,22 @@ pub fn compile(consent: &Value<'_>, base: &str) -> Vec<ConsentRule> {
 
 /// Whether a Consent bears on who may see what: active, and about privacy.
 fn binds(consent: &Value<'_>) -> bool {
-    let scopes = consent
-        .get("scope")
-        .map_or(&[][..], |scope| scope.items("coding"));
+    let scopes = consent.get("scope").map_or(&[][..], |scope| scope.items("coding"));
     consent.get_str("status") == Some("active")
-        && scopes
-            .iter()
-            .any(|coding| coding.get_str("code") == Some("patient-privacy"))
+        && scopes.iter().any(|coding| coding.get_str("code") == Some("patient-privacy"))
 }
 
 fn patient(consent: &Value<'_>, base: &str) -> Option<Key> {
     let reference = consent.get("patient")?.get_str("reference")?;
     match Reference::parse_below(reference, base) {
-        Reference::Relative {
-            resource_type: "Patient",
-            id,
-            ..
-        } => Some(Key::resource("Patient", id)),
+        Reference::Relative { resource_type: "Patient", id, .. } => Some(Key::resource("Patient", id)),
         _ => None,
     }
 }
 
 /// What `policyRule` says of everything (v3 ActConsentDirective and its older spellings).
 fn policy_effect(consent: &Value<'_>) -> Effect {
-    let codings = consent
-        .get("policyRule")
-        .map_or(&[][..], |rule| rule.items("coding"));
+    let codings = consent.get("policyRule").map_or(&[][..], |rule| rule.items("coding"));
     let denies = codings
         .iter()
         .filter_map(|coding| coding.get_str("code"))
@@ -122,14 +103,7 @@ impl Tree<'_> {
     }
 
     /// Reads a provision and those below it.
-    fn read(
-        &mut self,
-        provision: &Value<'_>,
-        above: &Above,
-        implied: Effect,
-        path: &str,
-        depth: usize,
-    ) {
+    fn read(&mut self, provision: &Value<'_>, above: &Above, implied: Effect, path: &str, depth: usize) {
         if depth > MAX_DEPTH {
             self.too_deep = true;
             return;
@@ -145,10 +119,7 @@ impl Tree<'_> {
         rule.parent = above.ancestors.last().copied();
         rule.ancestors.clone_from(&above.ancestors);
         self.next += 1;
-        let mut below = Above {
-            ancestors: above.ancestors.clone(),
-            unclear: above.unclear || unclear,
-        };
+        let mut below = Above { ancestors: above.ancestors.clone(), unclear: above.unclear || unclear };
         // An unclear permit, and any permit below something unclear, never decides: it is left out,
         // and what it denies stands one level higher.
         if effect == Effect::Deny || !below.unclear {
@@ -163,19 +134,8 @@ impl Tree<'_> {
             return;
         };
         // One provision where a list belongs is read as a list of one.
-        for (index, child) in children
-            .as_array()
-            .unwrap_or(std::slice::from_ref(children))
-            .iter()
-            .enumerate()
-        {
-            self.read(
-                child,
-                above,
-                Effect::Deny,
-                &format!("{path}.provision[{index}]"),
-                depth + 1,
-            );
+        for (index, child) in children.as_array().unwrap_or(std::slice::from_ref(children)).iter().enumerate() {
+            self.read(child, above, Effect::Deny, &format!("{path}.provision[{index}]"), depth + 1);
         }
     }
 
@@ -187,10 +147,7 @@ impl Tree<'_> {
         let actions = take(dimensions::actions(provision), &mut unclear);
         let (classes, codes) = dimensions::contents(provision);
         let (classes, codes) = (take(classes, &mut unclear), take(codes, &mut unclear));
-        let labels = take(
-            dimensions::labels(provision, effect == Effect::Deny),
-            &mut unclear,
-        );
+        let labels = take(dimensions::labels(provision, effect == Effect::Deny), &mut unclear);
         let data = take(dimensions::data(provision, self.base), &mut unclear);
         let mut period = |name| {
             dimensions::period(provision, name).unwrap_or_else(|| {

@@ -26,17 +26,9 @@ impl<'a> ConsentContext<'a> {
     pub fn new(view: &'a ConsentView, now: i64) -> Option<Self> {
         match view {
             ConsentView::Exempt => None,
-            ConsentView::Enforce {
-                purpose,
-                actors,
-                break_glass,
-                ..
-            } => Some(Self {
-                purpose,
-                actors,
-                now,
-                break_glass: *break_glass,
-            }),
+            ConsentView::Enforce { purpose, actors, break_glass, .. } => {
+                Some(Self { purpose, actors, now, break_glass: *break_glass })
+            }
         }
     }
 }
@@ -93,42 +85,25 @@ impl Decision {
 /// any deny wins, and of equals the first by Consent and number is named, whatever the order of
 /// `rules`.
 pub fn decide(rules: &[ConsentRule], row: &RowFacts<'_>, ctx: &ConsentContext<'_>) -> Decision {
-    let by_node: HashMap<_, _> = rules
-        .iter()
-        .map(|rule| (identity(rule, rule.node), rule))
-        .collect();
+    let by_node: HashMap<_, _> = rules.iter().map(|rule| (identity(rule, rule.node), rule)).collect();
     let matches = |rule: &ConsentRule| rule.applies(ctx) && rule.covers(row);
     let decides = |rule: &&ConsentRule| {
         matches(rule)
-            && rule.ancestors.iter().all(|node| {
-                by_node
-                    .get(&identity(rule, *node))
-                    .is_some_and(|above| matches(above))
-            })
-            && !rules
-                .iter()
-                .any(|child| child.is_child_of(rule) && matches(child))
+            && rule.ancestors.iter().all(|node| by_node.get(&identity(rule, *node)).is_some_and(|above| matches(above)))
+            && !rules.iter().any(|child| child.is_child_of(rule) && matches(child))
     };
     let first = |effect: Effect| {
         rules
             .iter()
-            .filter(|rule| {
-                rule.effect == effect && (effect == Effect::Permit || rule.holds_against(ctx))
-            })
+            .filter(|rule| rule.effect == effect && (effect == Effect::Permit || rule.holds_against(ctx)))
             .filter(decides)
             .min_by_key(|rule| identity(rule, rule.node))
     };
     if let Some(rule) = first(Effect::Deny) {
-        return Decision::Deny {
-            consent: rule.consent,
-            path: rule.path.clone(),
-        };
+        return Decision::Deny { consent: rule.consent, path: rule.path.clone() };
     }
     match first(Effect::Permit) {
-        Some(rule) => Decision::Permit {
-            consent: rule.consent,
-            path: rule.path.clone(),
-        },
+        Some(rule) => Decision::Permit { consent: rule.consent, path: rule.path.clone() },
         None => Decision::NoRule,
     }
 }
@@ -136,21 +111,11 @@ pub fn decide(rules: &[ConsentRule], row: &RowFacts<'_>, ctx: &ConsentContext<'_
 /// Whether any deny provision could hide something from this caller, whatever data there are. Tells
 /// the caller nothing about the data: for `inputs-may-be-withheld`.
 pub fn restricts(rules: &[ConsentRule], ctx: &ConsentContext<'_>) -> bool {
-    let by_node: HashMap<_, _> = rules
-        .iter()
-        .map(|rule| (identity(rule, rule.node), rule))
-        .collect();
+    let by_node: HashMap<_, _> = rules.iter().map(|rule| (identity(rule, rule.node), rule)).collect();
     rules.iter().any(|rule| {
-        let above = |node: &i32| {
-            by_node
-                .get(&identity(rule, *node))
-                .is_some_and(|above| above.applies(ctx))
-        };
-        let always_excepted = || {
-            rules.iter().any(|child| {
-                child.is_child_of(rule) && child.applies(ctx) && child.is_about_all_data()
-            })
-        };
+        let above = |node: &i32| by_node.get(&identity(rule, *node)).is_some_and(|above| above.applies(ctx));
+        let always_excepted =
+            || rules.iter().any(|child| child.is_child_of(rule) && child.applies(ctx) && child.is_about_all_data());
         rule.effect == Effect::Deny
             && rule.holds_against(ctx)
             && rule.applies(ctx)
@@ -169,9 +134,7 @@ impl ConsentRule {
         within(ctx.now, self.period)
             && any(self.actors.as_deref(), |actor| ctx.actors.contains(actor))
             && any(self.purposes.as_deref(), |purpose| purpose == ctx.purpose)
-            && any(self.actions.as_deref(), |action| {
-                DISCLOSING_ACTIONS.contains(&action.as_str())
-            })
+            && any(self.actions.as_deref(), |action| DISCLOSING_ACTIONS.contains(&action.as_str()))
     }
 
     /// Whether it is about this row.
@@ -194,18 +157,11 @@ impl ConsentRule {
 
     /// Whether a deny stands even so: unless the glass is broken, or where it names that purpose.
     fn holds_against(&self, ctx: &ConsentContext<'_>) -> bool {
-        !ctx.break_glass
-            || self
-                .purposes
-                .iter()
-                .flatten()
-                .any(|purpose| purpose == BREAK_GLASS)
+        !ctx.break_glass || self.purposes.iter().flatten().any(|purpose| purpose == BREAK_GLASS)
     }
 
     fn is_child_of(&self, rule: &ConsentRule) -> bool {
-        self.parent == Some(rule.node)
-            && self.consent == rule.consent
-            && self.patient == rule.patient
+        self.parent == Some(rule.node) && self.consent == rule.consent && self.patient == rule.patient
     }
 }
 

@@ -43,11 +43,7 @@ impl<T> Dimension<T> {
 
 /// Reads each item of the array `name`; one that `read` does not understand makes all unclear. So
 /// does anything there that is not an array with items.
-fn each<T>(
-    provision: &Value<'_>,
-    name: &str,
-    mut read: impl FnMut(&Value<'_>) -> Option<Vec<T>>,
-) -> Dimension<T> {
+fn each<T>(provision: &Value<'_>, name: &str, mut read: impl FnMut(&Value<'_>) -> Option<Vec<T>>) -> Dimension<T> {
     let Some(value) = provision.get(name) else {
         return Dimension::Any;
     };
@@ -69,13 +65,8 @@ fn each<T>(
 /// `actor`: who asks.
 pub(super) fn actors(provision: &Value<'_>, base: &str) -> Dimension<Key> {
     each(provision, "actor", |actor| {
-        let roles = actor
-            .get("role")
-            .map_or(&[][..], |role| role.items("coding"));
-        let made_it = |role: &Value<'_>| {
-            role.get_str("code")
-                .is_some_and(|code| AUTHOR_ROLES.contains(&code))
-        };
+        let roles = actor.get("role").map_or(&[][..], |role| role.items("coding"));
+        let made_it = |role: &Value<'_>| role.get_str("code").is_some_and(|code| AUTHOR_ROLES.contains(&code));
         if roles.iter().any(made_it) {
             return None;
         }
@@ -88,9 +79,7 @@ pub(super) fn actors(provision: &Value<'_>, base: &str) -> Dimension<Key> {
 pub(super) fn purposes(provision: &Value<'_>) -> Dimension<String> {
     each(provision, "purpose", |coding| {
         let code = coding.get_str("code")?;
-        let known = coding
-            .get_str("system")
-            .is_none_or(|system| system == ACT_REASON);
+        let known = coding.get_str("system").is_none_or(|system| system == ACT_REASON);
         known.then(|| with_narrower(code).map(str::to_owned).collect())
     })
 }
@@ -99,12 +88,8 @@ pub(super) fn purposes(provision: &Value<'_>) -> Dimension<String> {
 pub(super) fn actions(provision: &Value<'_>) -> Dimension<String> {
     each(provision, "action", |concept| {
         let coding = concept.items("coding").iter().find(|coding| {
-            coding
-                .get_str("system")
-                .is_none_or(|system| system == CONSENT_ACTION)
-                && coding
-                    .get_str("code")
-                    .is_some_and(|code| ACTIONS.contains(&code))
+            coding.get_str("system").is_none_or(|system| system == CONSENT_ACTION)
+                && coding.get_str("code").is_some_and(|code| ACTIONS.contains(&code))
         })?;
         Some(vec![coding.get_str("code")?.to_owned()])
     })
@@ -123,9 +108,7 @@ pub(super) fn contents(provision: &Value<'_>) -> (Dimension<String>, Dimension<K
         return (types, codes);
     }
     let others = each(provision, "class", |coding| {
-        let system = coding
-            .get_str("system")
-            .filter(|system| *system != RESOURCE_TYPES)?;
+        let system = coding.get_str("system").filter(|system| *system != RESOURCE_TYPES)?;
         Some(vec![code_key(Some(system), coding.get_str("code")?)])
     });
     match codes {
@@ -143,10 +126,7 @@ fn codes(provision: &Value<'_>) -> Dimension<Key> {
 }
 
 fn coding_key(coding: &Value<'_>) -> Option<Key> {
-    Some(code_key(
-        Some(coding.get_str("system")?),
-        coding.get_str("code")?,
-    ))
+    Some(code_key(Some(coding.get_str("system")?), coding.get_str("code")?))
 }
 
 /// `securityLabel`: how the rows are labelled. Confidentiality codes take in the more restrictive

@@ -5,10 +5,8 @@ use super::tests::{BASE, compiled};
 use super::*;
 
 fn example(name: &str) -> Option<Vec<ConsentRule>> {
-    let path = format!(
-        "{}/../../../shared/data/r4-examples/Consent-consent-example-{name}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path =
+        format!("{}/../../../shared/data/r4-examples/Consent-consent-example-{name}.json", env!("CARGO_MANIFEST_DIR"));
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("skipped: {path} is not there");
         return None;
@@ -27,38 +25,10 @@ const JUNE_2016: i64 = 1_466_665_800_000_000;
 #[test]
 fn the_r4_examples_decide_as_they_are_encoded() {
     for (name, actor, purpose, now, row, expected) in [
-        (
-            "basic",
-            "Practitioner/1",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "permit Consent.provision",
-        ),
-        (
-            "basic",
-            "Practitioner/1",
-            "TREAT",
-            JUNE_2016,
-            "Observation",
-            "none",
-        ),
-        (
-            "Out",
-            "Organization/f001",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "deny Consent.provision",
-        ),
-        (
-            "Out",
-            "Organization/other",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "none",
-        ),
+        ("basic", "Practitioner/1", "TREAT", JANUARY_2015, "Observation", "permit Consent.provision"),
+        ("basic", "Practitioner/1", "TREAT", JUNE_2016, "Observation", "none"),
+        ("Out", "Organization/f001", "TREAT", JANUARY_2015, "Observation", "deny Consent.provision"),
+        ("Out", "Organization/other", "TREAT", JANUARY_2015, "Observation", "none"),
         (
             "Emergency",
             "Organization/f001",
@@ -67,118 +37,20 @@ fn the_r4_examples_decide_as_they_are_encoded() {
             "Observation",
             "deny Consent.provision.provision[0]",
         ),
-        (
-            "Emergency",
-            "Organization/f001",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "none",
-        ),
-        (
-            "grantor",
-            "Patient/example",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "deny Consent.provision",
-        ),
-        (
-            "grantor",
-            "Patient/example2",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "none",
-        ),
-        (
-            "notAuthor",
-            "Organization/f001",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "permit Consent.provision",
-        ),
-        (
-            "notOrg",
-            "Organization/f001",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "deny Consent.provision",
-        ),
-        (
-            "notOrg",
-            "Organization/f002",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "none",
-        ),
-        (
-            "notThem",
-            "Practitioner/f204",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "permit Consent.provision",
-        ),
-        (
-            "notThis",
-            "Practitioner/1",
-            "TREAT",
-            JANUARY_2015,
-            "Task",
-            "none",
-        ),
-        (
-            "notTime",
-            "Practitioner/1",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "permit Consent.provision",
-        ),
-        (
-            "notTime",
-            "Practitioner/1",
-            "TREAT",
-            JUNE_2016,
-            "Observation",
-            "none",
-        ),
-        (
-            "pkb",
-            "Organization/f001",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "deny Consent.provision.provision[2]",
-        ),
-        (
-            "pkb",
-            "Organization/f002",
-            "TREAT",
-            JANUARY_2015,
-            "Observation",
-            "none",
-        ),
-        (
-            "signature",
-            "Practitioner/13",
-            "TREAT",
-            1_450_000_000_000_000,
-            "Observation",
-            "permit Consent.provision",
-        ),
-        (
-            "smartonfhir",
-            "Practitioner/1",
-            "TREAT",
-            JUNE_2016,
-            "Observation",
-            "permit Consent.provision",
-        ),
+        ("Emergency", "Organization/f001", "TREAT", JANUARY_2015, "Observation", "none"),
+        ("grantor", "Patient/example", "TREAT", JANUARY_2015, "Observation", "deny Consent.provision"),
+        ("grantor", "Patient/example2", "TREAT", JANUARY_2015, "Observation", "none"),
+        ("notAuthor", "Organization/f001", "TREAT", JANUARY_2015, "Observation", "permit Consent.provision"),
+        ("notOrg", "Organization/f001", "TREAT", JANUARY_2015, "Observation", "deny Consent.provision"),
+        ("notOrg", "Organization/f002", "TREAT", JANUARY_2015, "Observation", "none"),
+        ("notThem", "Practitioner/f204", "TREAT", JANUARY_2015, "Observation", "permit Consent.provision"),
+        ("notThis", "Practitioner/1", "TREAT", JANUARY_2015, "Task", "none"),
+        ("notTime", "Practitioner/1", "TREAT", JANUARY_2015, "Observation", "permit Consent.provision"),
+        ("notTime", "Practitioner/1", "TREAT", JUNE_2016, "Observation", "none"),
+        ("pkb", "Organization/f001", "TREAT", JANUARY_2015, "Observation", "deny Consent.provision.provision[2]"),
+        ("pkb", "Organization/f002", "TREAT", JANUARY_2015, "Observation", "none"),
+        ("signature", "Practitioner/13", "TREAT", 1_450_000_000_000_000, "Observation", "permit Consent.provision"),
+        ("smartonfhir", "Practitioner/1", "TREAT", JUNE_2016, "Observation", "permit Consent.provision"),
         (
             "smartonfhir",
             "Practitioner/1",
@@ -187,30 +59,13 @@ fn the_r4_examples_decide_as_they_are_encoded() {
             "MedicationRequest",
             "permit Consent.provision.provision[0]",
         ),
-        (
-            "smartonfhir",
-            "Practitioner/1",
-            "TREAT",
-            JANUARY_2015,
-            "MedicationRequest",
-            "none",
-        ),
+        ("smartonfhir", "Practitioner/1", "TREAT", JANUARY_2015, "MedicationRequest", "none"),
     ] {
         let Some(rules) = example(name) else { return };
         let actors = [keys::reference_key(actor, BASE)];
-        let ctx = ConsentContext {
-            purpose,
-            actors: &actors,
-            now,
-            break_glass: false,
-        };
+        let ctx = ConsentContext { purpose, actors: &actors, now, break_glass: false };
         let keys = row_label_keys([]);
-        let facts = RowFacts {
-            resource_type: row,
-            keys: &keys,
-            sort: now,
-            rid: Key::resource(row, "1"),
-        };
+        let facts = RowFacts { resource_type: row, keys: &keys, sort: now, rid: Key::resource(row, "1") };
         let decided = match decide(&rules, &facts, &ctx) {
             Decision::Permit { path, .. } => format!("permit {path}"),
             Decision::Deny { path, .. } => format!("deny {path}"),

@@ -42,9 +42,7 @@ pub fn row_label_keys<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) 
 /// The labels that [`DefaultPolicy::PermitNormal`](crate::DefaultPolicy::PermitNormal) withholds: the
 /// confidentiality codes above `N`.
 pub fn above_normal() -> Vec<Key> {
-    ["R", "V"]
-        .map(|code| label_key(CONFIDENTIALITY, code))
-        .to_vec()
+    ["R", "V"].map(|code| label_key(CONFIDENTIALITY, code)).to_vec()
 }
 
 /// The labels that a provision about confidentiality `code` is about: itself and, for a deny, those
@@ -52,17 +50,8 @@ pub fn above_normal() -> Vec<Key> {
 /// confidentiality code.
 pub(super) fn confidentiality_keys(code: &str, deny: bool) -> Option<Vec<Key>> {
     let level = LEVELS.iter().position(|known| *known == code)?;
-    let codes = if deny {
-        &LEVELS[level..]
-    } else {
-        &LEVELS[..=level]
-    };
-    Some(
-        codes
-            .iter()
-            .map(|code| label_key(CONFIDENTIALITY, code))
-            .collect(),
-    )
+    let codes = if deny { &LEVELS[level..] } else { &LEVELS[..=level] };
+    Some(codes.iter().map(|code| label_key(CONFIDENTIALITY, code)).collect())
 }
 
 /// The key of what a reference points at: `Key::resource` for a resource here (`Type/id`, or an
@@ -70,13 +59,8 @@ pub(super) fn confidentiality_keys(code: &str, deny: bool) -> Option<Vec<Key>> {
 /// another server is thus never taken for the one here with the same id.
 pub fn reference_key(reference: &str, base: &str) -> Key {
     match Reference::parse_below(reference, base) {
-        Reference::Relative {
-            resource_type, id, ..
-        } => Key::resource(resource_type, id),
-        _ => Key::of(&[
-            "url",
-            reference.split("/_history/").next().unwrap_or(reference),
-        ]),
+        Reference::Relative { resource_type, id, .. } => Key::resource(resource_type, id),
+        _ => Key::of(&["url", reference.split("/_history/").next().unwrap_or(reference)]),
     }
 }
 
@@ -123,10 +107,7 @@ mod tests {
     #[test]
     fn confidentiality_widens_upwards_for_denies_and_downwards_for_permits() {
         assert_eq!(confidentiality_keys("R", true).unwrap(), above_normal());
-        assert_eq!(
-            confidentiality_keys("U", false).unwrap(),
-            [label_key(CONFIDENTIALITY, "U")]
-        );
+        assert_eq!(confidentiality_keys("U", false).unwrap(), [label_key(CONFIDENTIALITY, "U")]);
         assert_eq!(confidentiality_keys("N", false).unwrap().len(), 4);
         assert_eq!(confidentiality_keys("PSY", true), None);
     }

@@ -18,27 +18,13 @@ fn span() -> impl Strategy<Value = (Option<i64>, Option<i64>)> {
 }
 
 fn words(from: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<String>>> {
-    prop::option::of(prop::collection::vec(
-        prop::sample::select(from).prop_map(str::to_owned),
-        1..3,
-    ))
+    prop::option::of(prop::collection::vec(prop::sample::select(from).prop_map(str::to_owned), 1..3))
 }
 
 /// A rule without a place in a tree.
 fn rule() -> impl Strategy<Value = ConsentRule> {
-    let caller = (
-        span(),
-        keys(),
-        words(&["TREAT", "HRESCH"]),
-        words(&["access", "correct"]),
-    );
-    let data = (
-        words(&["Observation", "Condition"]),
-        keys(),
-        keys(),
-        keys(),
-        span(),
-    );
+    let caller = (span(), keys(), words(&["TREAT", "HRESCH"]), words(&["access", "correct"]));
+    let data = (words(&["Observation", "Condition"]), keys(), keys(), keys(), span());
     (any::<bool>(), caller, data).prop_map(|(deny, caller, data)| ConsentRule {
         patient: key(100),
         consent: key(101),
@@ -68,12 +54,7 @@ fn tree() -> impl Strategy<Value = Vec<ConsentRule>> {
             if !rules.is_empty() {
                 let above = &rules[place.index(rules.len())];
                 rule.parent = Some(above.node);
-                rule.ancestors = above
-                    .ancestors
-                    .iter()
-                    .copied()
-                    .chain([above.node])
-                    .collect();
+                rule.ancestors = above.ancestors.iter().copied().chain([above.node]).collect();
             }
             rule.path = format!("{}", rule.node);
             rules.push(rule);
@@ -87,8 +68,7 @@ fn rules() -> impl Strategy<Value = Vec<ConsentRule>> {
     prop::collection::vec(tree(), 0..4).prop_map(|trees| {
         let number = |(index, tree): (usize, Vec<ConsentRule>)| {
             let consent = key(110 + u8::try_from(index).unwrap());
-            tree.into_iter()
-                .map(move |rule| ConsentRule { consent, ..rule })
+            tree.into_iter().map(move |rule| ConsentRule { consent, ..rule })
         };
         trees.into_iter().enumerate().flat_map(number).collect()
     })
@@ -106,21 +86,11 @@ struct Case {
 
 impl Case {
     fn row(&self) -> RowFacts<'_> {
-        RowFacts {
-            resource_type: self.resource_type,
-            keys: &self.keys,
-            sort: self.sort,
-            rid: key(0),
-        }
+        RowFacts { resource_type: self.resource_type, keys: &self.keys, sort: self.sort, rid: key(0) }
     }
 
     fn context(&self) -> ConsentContext<'_> {
-        ConsentContext {
-            purpose: self.purpose,
-            actors: &self.actors,
-            now: self.now,
-            break_glass: false,
-        }
+        ConsentContext { purpose: self.purpose, actors: &self.actors, now: self.now, break_glass: false }
     }
 
     fn decide(&self, rules: &[ConsentRule]) -> Decision {
@@ -137,25 +107,13 @@ fn case() -> impl Strategy<Value = Case> {
     let types = prop::sample::select(&["Observation", "Condition", "Patient"][..]);
     let purposes = prop::sample::select(&["TREAT", "HRESCH", "HPAYMT"][..]);
     (types, numbers(), 0..6_i64, numbers(), purposes, 0..6_i64).prop_map(
-        |(resource_type, keys, sort, actors, purpose, now)| Case {
-            resource_type,
-            keys,
-            sort,
-            actors,
-            purpose,
-            now,
-        },
+        |(resource_type, keys, sort, actors, purpose, now)| Case { resource_type, keys, sort, actors, purpose, now },
     )
 }
 
 fn default_policy() -> impl Strategy<Value = DefaultPolicy> {
     prop::sample::select(
-        &[
-            DefaultPolicy::PermitNormal,
-            DefaultPolicy::PermitAll,
-            DefaultPolicy::BreakGlassOnly,
-            DefaultPolicy::Deny,
-        ][..],
+        &[DefaultPolicy::PermitNormal, DefaultPolicy::PermitAll, DefaultPolicy::BreakGlassOnly, DefaultPolicy::Deny][..],
     )
 }
 

@@ -39,27 +39,9 @@ const NARROWER: &[(&str, &[&str])] = &[
     ),
     ("HSYSADMIN", &["LABELING", "METAMGT"]),
     ("SYSDEV", &["HTEST"]),
-    (
-        "HPAYMT",
-        &[
-            "CLMATTCH", "COVAUTH", "COVERAGE", "ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG",
-            "REMITADV",
-        ],
-    ),
+    ("HPAYMT", &["CLMATTCH", "COVAUTH", "COVERAGE", "ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG", "REMITADV"]),
     ("COVERAGE", &["ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG"]),
-    (
-        "HRESCH",
-        &[
-            "BIORCH",
-            "CLINTRCH",
-            "CLINTRCHNPC",
-            "CLINTRCHPC",
-            "DSRCH",
-            "POARCH",
-            "PRECLINTRCH",
-            "TRANSRCH",
-        ],
-    ),
+    ("HRESCH", &["BIORCH", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC", "DSRCH", "POARCH", "PRECLINTRCH", "TRANSRCH"]),
     ("CLINTRCH", &["CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH"]),
     ("PATRQT", &["FAMRQT", "PWATRNY", "SUPNWK"]),
     ("PUBHLTH", &["DISASTER", "THREAT"]),
@@ -69,9 +51,6 @@ const NARROWER: &[(&str, &[&str])] = &[
 
 /// `code` and every narrower purpose.
 pub fn with_narrower(code: &str) -> impl Iterator<Item = &str> {
-    let below = NARROWER
-        .iter()
-        .find(|(broader, _)| *broader == code)
-        .map_or(&[][..], |(_, below)| below);
+    let below = NARROWER.iter().find(|(broader, _)| *broader == code).map_or(&[][..], |(_, below)| below);
     std::iter::once(code).chain(below.iter().copied())
 }

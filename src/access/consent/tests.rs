@@ -24,28 +24,10 @@ fn consent(policy: &str, provision: &str) -> Vec<ConsentRule> {
 }
 
 /// What the rules say about a row to a caller with purpose TREAT: `Permit`, `Deny` or `NoRule`, with the path.
-fn verdict(
-    rules: &[ConsentRule],
-    row: (&str, &[Key], i64),
-    actors: &[&str],
-    purpose: &str,
-) -> String {
-    let actors: Vec<_> = actors
-        .iter()
-        .map(|actor| keys::reference_key(actor, BASE))
-        .collect();
-    let ctx = ConsentContext {
-        purpose,
-        actors: &actors,
-        now: 0,
-        break_glass: purpose == BREAK_GLASS,
-    };
-    let row = RowFacts {
-        resource_type: row.0,
-        keys: row.1,
-        sort: row.2,
-        rid: Key::resource(row.0, "x"),
-    };
+fn verdict(rules: &[ConsentRule], row: (&str, &[Key], i64), actors: &[&str], purpose: &str) -> String {
+    let actors: Vec<_> = actors.iter().map(|actor| keys::reference_key(actor, BASE)).collect();
+    let ctx = ConsentContext { purpose, actors: &actors, now: 0, break_glass: purpose == BREAK_GLASS };
+    let row = RowFacts { resource_type: row.0, keys: row.1, sort: row.2, rid: Key::resource(row.0, "x") };
     match decide(rules, &row, &ctx) {
         Decision::Permit { path, .. } => format!("permit {path}"),
         Decision::Deny { path, .. } => format!("deny {path}"),
@@ -63,34 +45,17 @@ fn only_an_active_privacy_consent_of_a_patient_here_binds() {
     };
     for (status, scope, patient, count) in [
         ("active", "patient-privacy", "Patient/1", 1),
-        (
-            "active",
-            "patient-privacy",
-            "http://127.0.0.1:8080/fhir/Patient/1",
-            1,
-        ),
+        ("active", "patient-privacy", "http://127.0.0.1:8080/fhir/Patient/1", 1),
         ("inactive", "patient-privacy", "Patient/1", 0),
         ("entered-in-error", "patient-privacy", "Patient/1", 0),
         ("active", "research", "Patient/1", 0),
-        (
-            "active",
-            "patient-privacy",
-            "https://elsewhere.example/fhir/Patient/1",
-            0,
-        ),
+        ("active", "patient-privacy", "https://elsewhere.example/fhir/Patient/1", 0),
         ("active", "patient-privacy", "Group/1", 0),
     ] {
-        assert_eq!(
-            compiled(&text(status, scope, patient)).len(),
-            count,
-            "{status} {scope} {patient}"
-        );
+        assert_eq!(compiled(&text(status, scope, patient)).len(), count, "{status} {scope} {patient}");
     }
     let whole = compiled(&text("active", "patient-privacy", "Patient/1"));
-    assert_eq!(
-        (whole[0].effect, whole[0].path.as_str()),
-        (Effect::Deny, "Consent.provision")
-    );
+    assert_eq!((whole[0].effect, whole[0].path.as_str()), (Effect::Deny, "Consent.provision"));
     assert_eq!(whole[0].patient, Key::resource("Patient", "1"));
 }
 
@@ -104,10 +69,7 @@ fn a_nested_permit_is_an_exception_to_its_parent_only() {
     let heart_rate = [code_key(Some("http://loinc.org"), "8867-4")];
     let of = |row: &str, keys: &[Key]| verdict(&rules, (row, keys, 0), &[], "TREAT");
     assert_eq!(of("Observation", &[]), "deny Consent.provision");
-    assert_eq!(
-        of("Observation", &heart_rate),
-        "permit Consent.provision.provision[0]"
-    );
+    assert_eq!(of("Observation", &heart_rate), "permit Consent.provision.provision[0]");
     assert_eq!(of("Condition", &heart_rate), "none");
     assert_eq!(rules[1].ancestors, [0]);
     assert_eq!(rules[1].parent, Some(0));
@@ -154,11 +116,7 @@ fn each_dimension_narrows_a_deny() {
             ("Observation", hiv, DAY),
             ("Observation", hiv, 2 * DAY),
         ),
-        (
-            r#""dataPeriod":{"start":"1970-01-02"}"#,
-            ("Observation", hiv, 9 * DAY),
-            ("Observation", hiv, DAY - 1),
-        ),
+        (r#""dataPeriod":{"start":"1970-01-02"}"#, ("Observation", hiv, 9 * DAY), ("Observation", hiv, DAY - 1)),
         (
             r#""data":[{"meaning":"instance","reference":{"reference":"Observation/x"}}]"#,
             ("Observation", hiv, 0),
@@ -193,12 +151,7 @@ fn purpose_actor_action_and_period_narrow_a_deny_to_a_caller() {
             "TREAT",
             false,
         ),
-        (
-            r#""actor":[{"role":{},"reference":{"reference":"Organization/1"}}]"#,
-            "Organization/1",
-            "TREAT",
-            true,
-        ),
+        (r#""actor":[{"role":{},"reference":{"reference":"Organization/1"}}]"#, "Organization/1", "TREAT", true),
         (
             r#""actor":[{"role":{},"reference":{"reference":"http://127.0.0.1:8080/fhir/Organization/1"}}]"#,
             "Organization/1",
@@ -217,59 +170,19 @@ fn purpose_actor_action_and_period_narrow_a_deny_to_a_caller() {
             "TREAT",
             true,
         ),
-        (
-            r#""action":[{"coding":[{"code":"disclose"}]}]"#,
-            "Practitioner/1",
-            "TREAT",
-            true,
-        ),
-        (
-            r#""action":[{"coding":[{"code":"correct"}]}]"#,
-            "Practitioner/1",
-            "TREAT",
-            false,
-        ),
-        (
-            r#""period":{"start":"1969","end":"1970"}"#,
-            "Practitioner/1",
-            "TREAT",
-            true,
-        ),
-        (
-            r#""period":{"end":"1969-12-31"}"#,
-            "Practitioner/1",
-            "TREAT",
-            false,
-        ),
-        (
-            r#""period":{"start":"1970-01-01T00:00:00Z"}"#,
-            "Practitioner/1",
-            "TREAT",
-            true,
-        ),
-        (
-            r#""period":{"start":"1970-01-01T00:00:00-01:00"}"#,
-            "Practitioner/1",
-            "TREAT",
-            false,
-        ),
+        (r#""action":[{"coding":[{"code":"disclose"}]}]"#, "Practitioner/1", "TREAT", true),
+        (r#""action":[{"coding":[{"code":"correct"}]}]"#, "Practitioner/1", "TREAT", false),
+        (r#""period":{"start":"1969","end":"1970"}"#, "Practitioner/1", "TREAT", true),
+        (r#""period":{"end":"1969-12-31"}"#, "Practitioner/1", "TREAT", false),
+        (r#""period":{"start":"1970-01-01T00:00:00Z"}"#, "Practitioner/1", "TREAT", true),
+        (r#""period":{"start":"1970-01-01T00:00:00-01:00"}"#, "Practitioner/1", "TREAT", false),
     ] {
         let rules = consent("OPTIN", &format!(r#"{{"type":"deny",{dimension}}}"#));
-        let denied =
-            verdict(&rules, ("Observation", &[], 0), &[actor], purpose).starts_with("deny");
+        let denied = verdict(&rules, ("Observation", &[], 0), &[actor], purpose).starts_with("deny");
         assert_eq!(denied, expected, "{dimension} {actor} {purpose}");
         let actors = [keys::reference_key(actor, BASE)];
-        let ctx = ConsentContext {
-            purpose,
-            actors: &actors,
-            now: 0,
-            break_glass: false,
-        };
-        assert_eq!(
-            restricts(&rules, &ctx),
-            expected,
-            "{dimension} {actor} {purpose}"
-        );
+        let ctx = ConsentContext { purpose, actors: &actors, now: 0, break_glass: false };
+        assert_eq!(restricts(&rules, &ctx), expected, "{dimension} {actor} {purpose}");
     }
 }
 
@@ -305,69 +218,33 @@ fn what_cannot_be_evaluated_denies_rather_than_permits() {
             "{part}"
         );
         // A permit does not permit.
-        assert_eq!(
-            denied(&consent("OPTIN", &format!(r#"{{{part}}}"#))),
-            "none",
-            "{part}"
-        );
+        assert_eq!(denied(&consent("OPTIN", &format!(r#"{{{part}}}"#))), "none", "{part}");
         // It is no exception to a deny, nor is anything below it.
-        let exception = format!(
-            r#"{{"type":"deny","provision":[{{"type":"permit",{part},"provision":[{{"type":"permit"}}]}}]}}"#
-        );
-        assert_eq!(
-            denied(&consent("OPTIN", &exception)),
-            "deny Consent.provision",
-            "{part}"
-        );
+        let exception =
+            format!(r#"{{"type":"deny","provision":[{{"type":"permit",{part},"provision":[{{"type":"permit"}}]}}]}}"#);
+        assert_eq!(denied(&consent("OPTIN", &exception)), "deny Consent.provision", "{part}");
         // What is denied below it holds, and what is permitted below that does not.
-        let below = format!(
-            r#"{{{part},"provision":[{{"type":"deny","provision":[{{"type":"permit"}}]}}]}}"#
-        );
-        assert_eq!(
-            denied(&consent("OPTIN", &below)),
-            "deny Consent.provision.provision[0]",
-            "{part}"
-        );
+        let below = format!(r#"{{{part},"provision":[{{"type":"deny","provision":[{{"type":"permit"}}]}}]}}"#);
+        assert_eq!(denied(&consent("OPTIN", &below)), "deny Consent.provision.provision[0]", "{part}");
     }
 }
 
 #[test]
 fn a_provision_that_is_none_denies() {
     let row: (&str, &[Key], i64) = ("Observation", &[], 0);
-    for provision in [
-        r#""x""#,
-        "[]",
-        "7",
-        r#"{"provision":[3]}"#,
-        r#"{"provision":{"type":"perhaps"}}"#,
-        r#"{"provision":[{}]}"#,
-    ] {
+    for provision in
+        [r#""x""#, "[]", "7", r#"{"provision":[3]}"#, r#"{"provision":{"type":"perhaps"}}"#, r#"{"provision":[{}]}"#]
+    {
         let rules = consent("OPTIN", provision);
-        assert!(
-            verdict(&rules, row, &[], "TREAT").starts_with("deny"),
-            "{provision}"
-        );
+        assert!(verdict(&rules, row, &[], "TREAT").starts_with("deny"), "{provision}");
     }
-    let deep = format!(
-        "{}{}",
-        r#"{"type":"permit","provision":[{"type":"permit"},"#.repeat(20),
-        r#"{"type":"permit"}"#
-    );
+    let deep =
+        format!("{}{}", r#"{"type":"permit","provision":[{"type":"permit"},"#.repeat(20), r#"{"type":"permit"}"#);
     let deep = format!("{deep}{}", "]}".repeat(20));
-    assert_eq!(
-        verdict(&consent("OPTIN", &deep), row, &[], "TREAT"),
-        "permit Consent.provision.provision[0]"
-    );
-    let deeper = format!(
-        "{}{{}}{}",
-        r#"{"type":"permit","provision":["#.repeat(40),
-        "]}".repeat(40)
-    );
+    assert_eq!(verdict(&consent("OPTIN", &deep), row, &[], "TREAT"), "permit Consent.provision.provision[0]");
+    let deeper = format!("{}{{}}{}", r#"{"type":"permit","provision":["#.repeat(40), "]}".repeat(40));
     assert_eq!(consent("OPTIN", &deeper).len(), 1);
-    assert_eq!(
-        verdict(&consent("OPTIN", &deeper), row, &[], "TREAT"),
-        "deny Consent.provision"
-    );
+    assert_eq!(verdict(&consent("OPTIN", &deeper), row, &[], "TREAT"), "deny Consent.provision");
 }
 
 #[test]
@@ -377,21 +254,11 @@ fn breaking_the_glass_passes_a_deny_unless_it_is_named() {
     for (provision, expected) in [
         (r#"{"type":"deny"}"#, "none"),
         (treat, "none"),
-        (
-            r#"{"type":"deny","purpose":[{"code":"BTG"}]}"#,
-            "deny Consent.provision",
-        ),
+        (r#"{"type":"deny","purpose":[{"code":"BTG"}]}"#, "deny Consent.provision"),
     ] {
-        assert_eq!(
-            verdict(&consent("OPTIN", provision), row, &[], "BTG"),
-            expected,
-            "{provision}"
-        );
+        assert_eq!(verdict(&consent("OPTIN", provision), row, &[], "BTG"), expected, "{provision}");
     }
-    assert_eq!(
-        verdict(&consent("OPTIN", treat), row, &[], "ETREAT"),
-        "deny Consent.provision"
-    );
+    assert_eq!(verdict(&consent("OPTIN", treat), row, &[], "ETREAT"), "deny Consent.provision");
 }
 
 #[test]
@@ -402,15 +269,7 @@ fn a_deny_excepted_for_this_caller_restricts_nothing() {
     );
     let restricted = |actor: &str| {
         let actors = [keys::reference_key(actor, BASE)];
-        restricts(
-            &rules,
-            &ConsentContext {
-                purpose: "TREAT",
-                actors: &actors,
-                now: 0,
-                break_glass: false,
-            },
-        )
+        restricts(&rules, &ConsentContext { purpose: "TREAT", actors: &actors, now: 0, break_glass: false })
     };
     assert!(!restricted("Practitioner/1"));
     assert!(restricted("Practitioner/2"));

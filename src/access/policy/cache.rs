@@ -43,8 +43,7 @@ impl TokenCache {
             answers: RwLock::default(),
         });
         if !principal.token_id.is_empty() {
-            self.0
-                .insert(principal.token_id.clone(), Arc::clone(&entry));
+            self.0.insert(principal.token_id.clone(), Arc::clone(&entry));
         }
         entry
     }

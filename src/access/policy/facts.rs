@@ -21,12 +21,7 @@ pub(crate) struct Question<'a> {
 
 /// The user's own Patient id, for users who are patients.
 pub(crate) fn own_patient(principal: &Principal) -> Option<&str> {
-    principal
-        .user
-        .as_ref()?
-        .fhir_user
-        .as_deref()?
-        .strip_prefix("Patient/")
+    principal.user.as_ref()?.fhir_user.as_deref()?.strip_prefix("Patient/")
 }
 
 impl Question<'_> {
@@ -43,26 +38,18 @@ impl Question<'_> {
             None => say("caller", &["client"])?,
             Some(user) => {
                 say("caller", &["user"])?;
-                user.roles
-                    .iter()
-                    .try_for_each(|role| say("role", &[role]))?;
+                user.roles.iter().try_for_each(|role| say("role", &[role]))?;
             }
         }
         if let Some(launch) = principal.patient.as_deref() {
-            let whose = if own_patient(principal) == Some(launch) {
-                "self"
-            } else {
-                "other"
-            };
+            let whose = if own_patient(principal) == Some(launch) { "self" } else { "other" };
             say("launch_patient", &[whose])?;
         }
         say("purpose", &[&principal.purpose_of_use])?;
         for (context, letter, name) in self.scopes() {
             say("scope", &[context, name, letter])?;
         }
-        let (name, class) = self
-            .on
-            .map_or(("*", "*"), |(name, class)| (name, class.as_str()));
+        let (name, class) = self.on.map_or(("*", "*"), |(name, class)| (name, class.as_str()));
         let (first, second) = self.letters();
         let interaction = match self.interaction {
             Interaction::Operation(operation) => format!("${}", operation.name),
@@ -77,13 +64,7 @@ impl Question<'_> {
     fn scopes(&self) -> BTreeSet<(&'static str, &'static str, &str)> {
         let mut stated = BTreeSet::new();
         for scope in &self.principal.scopes {
-            let Scope::Resource {
-                context,
-                resource_type,
-                permissions,
-                ..
-            } = scope
-            else {
+            let Scope::Resource { context, resource_type, permissions, .. } = scope else {
                 continue;
             };
             let name = match self.on {
@@ -91,11 +72,7 @@ impl Question<'_> {
                 Some((asked, _)) if resource_type == "*" || resource_type == asked => resource_type,
                 Some(_) => continue,
             };
-            stated.extend(
-                permissions
-                    .iter()
-                    .map(|permission| (context.as_str(), permission.letter(), name)),
-            );
+            stated.extend(permissions.iter().map(|permission| (context.as_str(), permission.letter(), name)));
         }
         stated
     }
@@ -111,32 +88,21 @@ impl Question<'_> {
 
     /// Why a request is refused for which the token's scopes grant `scoped` (context, letter).
     pub fn refusal(&self, scoped: &[(String, String)]) -> Refusal {
-        let missing = self
-            .interaction
-            .needs()
-            .iter()
-            .any(|needed| !scoped.iter().any(|(_, letter)| letter == needed.letter()));
+        let missing =
+            self.interaction.needs().iter().any(|needed| !scoped.iter().any(|(_, letter)| letter == needed.letter()));
         if missing {
-            return Refusal::InsufficientScope {
-                needed: self.needed(),
-            };
+            return Refusal::InsufficientScope { needed: self.needed() };
         }
-        let patient_only = scoped
-            .iter()
-            .all(|(context, _)| context == Context::Patient.as_str());
+        let patient_only = scoped.iter().all(|(context, _)| context == Context::Patient.as_str());
         match self.principal.patient {
             None if patient_only => Refusal::PatientContext,
-            _ => Refusal::Role {
-                needed: self.needed(),
-            },
+            _ => Refusal::Role { needed: self.needed() },
         }
     }
 
     /// Why a request is refused that the policy allows but that reaches no row of any type.
     pub fn out_of_reach(&self) -> Refusal {
-        Refusal::Role {
-            needed: self.needed(),
-        }
+        Refusal::Role { needed: self.needed() }
     }
 
     /// The scope that would have been enough: `user/Observation.rs`.

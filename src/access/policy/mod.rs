@@ -70,9 +70,7 @@ pub(crate) enum Reach {
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Policy").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -91,12 +89,7 @@ impl Policy {
             .map_err(|error| Error::Policy(error.to_string()))?
             .set_limits(limits());
         let cache = cache::TokenCache::new(settings.cached_tokens);
-        Ok(Self {
-            program,
-            types: Arc::new(types),
-            settings,
-            cache,
-        })
+        Ok(Self { program, types: Arc::new(types), settings, cache })
     }
 
     /// Forgets what was decided for the token with this `jti`, as on revocation. Refusing a revoked
@@ -120,10 +113,8 @@ impl Policy {
 
     /// Runs the policy for one request.
     pub(crate) fn decide(&self, question: &Question) -> Result<BTreeSet<Grant>, Refusal> {
-        let mut authorizer = question
-            .state(self.program.clone())
-            .and_then(AuthorizerBuilder::build_unauthenticated)
-            .map_err(failure)?;
+        let mut authorizer =
+            question.state(self.program.clone()).and_then(AuthorizerBuilder::build_unauthenticated).map_err(failure)?;
         match authorizer.authorize() {
             Ok(_) => grants(&mut authorizer),
             Err(Token::FailedLogic(logic)) => Err(explain(&logic, &mut authorizer, question)),
@@ -136,32 +127,21 @@ impl Policy {
 /// the facts are bounded by the token's size, while a busy machine may well take a thread away for
 /// more than a millisecond. Running out refuses the request.
 fn limits() -> AuthorizerLimits {
-    AuthorizerLimits {
-        max_facts: 20_000,
-        max_iterations: 100,
-        max_time: Duration::from_secs(5),
-    }
+    AuthorizerLimits { max_facts: 20_000, max_iterations: 100, max_time: Duration::from_secs(5) }
 }
 
 fn failure(error: Token) -> Refusal {
-    Refusal::Policy {
-        reason: error.to_string(),
-    }
+    Refusal::Policy { reason: error.to_string() }
 }
 
 fn grants(authorizer: &mut Authorizer) -> Result<BTreeSet<Grant>, Refusal> {
-    let facts: Vec<(String, String, String, String)> = authorizer
-        .query("data($c, $k, $p, $r) <- grant($c, $k, $p, $r)")
-        .map_err(failure)?;
+    let facts: Vec<(String, String, String, String)> =
+        authorizer.query("data($c, $k, $p, $r) <- grant($c, $k, $p, $r)").map_err(failure)?;
     facts.into_iter().map(grant).collect()
 }
 
-fn grant(
-    (context, class, letter, reach): (String, String, String, String),
-) -> Result<Grant, Refusal> {
-    let unknown = || Refusal::Policy {
-        reason: "the policy derived a grant with an unknown word".to_owned(),
-    };
+fn grant((context, class, letter, reach): (String, String, String, String)) -> Result<Grant, Refusal> {
+    let unknown = || Refusal::Policy { reason: "the policy derived a grant with an unknown word".to_owned() };
     let context = match context.as_str() {
         "patient" => Context::Patient,
         "user" => Context::User,
@@ -174,28 +154,15 @@ fn grant(
         "launch" => Reach::Launch,
         _ => return Err(unknown()),
     };
-    let permission = Permission::ALL
-        .into_iter()
-        .find(|p| p.letter() == letter)
-        .ok_or_else(unknown)?;
-    Ok(Grant {
-        context,
-        class,
-        permission,
-        reach,
-    })
+    let permission = Permission::ALL.into_iter().find(|p| p.letter() == letter).ok_or_else(unknown)?;
+    Ok(Grant { context, class, permission, reach })
 }
 
 /// Says why the policy refused. Whatever cannot be told apart is refused all the same.
 fn explain(logic: &Logic, authorizer: &mut Authorizer, question: &Question) -> Refusal {
     match logic {
-        Logic::Unauthorized {
-            policy: MatchedPolicy::Deny(_),
-            ..
-        } => return Refusal::AppendOnly,
-        Logic::Unauthorized { checks, .. } | Logic::NoMatchingPolicy { checks }
-            if !checks.is_empty() =>
-        {
+        Logic::Unauthorized { policy: MatchedPolicy::Deny(_), .. } => return Refusal::AppendOnly,
+        Logic::Unauthorized { checks, .. } | Logic::NoMatchingPolicy { checks } if !checks.is_empty() => {
             return Refusal::BreakGlass;
         }
         _ => {}

@@ -10,11 +10,7 @@ use crate::scope::parse_scopes;
 
 /// A policy of its own, for tests that change it or look at what it remembers.
 fn new_policy() -> Policy {
-    let settings = Settings {
-        base: String::new(),
-        default_policy: DefaultPolicy::PermitAll,
-        cached_tokens: 8,
-    };
+    let settings = Settings { base: String::new(), default_policy: DefaultPolicy::PermitAll, cached_tokens: 8 };
     Policy::with_types(TypeTable::sample(), settings).unwrap()
 }
 
@@ -27,16 +23,8 @@ pub(crate) fn policy() -> &'static Policy {
 /// A caller with these scopes. `who` is `client` or a role; `launch` the patient in context. Users
 /// who are patients are Patient/1.
 pub(crate) fn caller(who: &str, scopes: &str, launch: Option<&str>) -> Principal {
-    let fhir_user = if who == "patient" {
-        "Patient/1"
-    } else {
-        "Practitioner/1"
-    };
-    let user = User {
-        id: who.to_owned(),
-        fhir_user: Some(fhir_user.to_owned()),
-        roles: vec![who.to_owned()],
-    };
+    let fhir_user = if who == "patient" { "Patient/1" } else { "Practitioner/1" };
+    let user = User { id: who.to_owned(), fhir_user: Some(fhir_user.to_owned()), roles: vec![who.to_owned()] };
     Principal {
         tenant: 0,
         client_id: "app".to_owned(),
@@ -60,12 +48,7 @@ const ROLES: &[(&str, &str, Option<&str>, &str)] = &[
         "AuditEvent.rs Binary.cruds Consent.cruds Device.cruds Group.cruds Observation.cruds Patient.cruds \
          Practitioner.cruds ValueSet.cruds",
     ),
-    (
-        "client",
-        "system/Observation.rs system/Patient.r",
-        None,
-        "Observation.rs Patient.r",
-    ),
+    ("client", "system/Observation.rs system/Patient.r", None, "Observation.rs Patient.r"),
     ("client", "user/*.cruds", None, ""),
     ("client", "patient/*.cruds", None, ""),
     (
@@ -105,30 +88,15 @@ const ROLES: &[(&str, &str, Option<&str>, &str)] = &[
         Some("1"),
         "AuditEvent.rs Consent.rs Device.rs Observation.rs Patient.rs Practitioner.rs ValueSet.rs",
     ),
-    (
-        "patient",
-        "patient/*.rs",
-        Some("2"),
-        "Practitioner.rs ValueSet.rs",
-    ),
-    (
-        "compliance",
-        "user/*.cruds",
-        None,
-        "AuditEvent.rs Consent.rs Practitioner.rs ValueSet.rs",
-    ),
+    ("patient", "patient/*.rs", Some("2"), "Practitioner.rs ValueSet.rs"),
+    ("compliance", "user/*.cruds", None, "AuditEvent.rs Consent.rs Practitioner.rs ValueSet.rs"),
     (
         "administrator",
         "user/*.cruds",
         None,
         "Binary.rs Consent.rs Device.rs Group.rs Observation.rs Patient.rs Practitioner.cruds ValueSet.cruds",
     ),
-    (
-        "service",
-        "user/AuditEvent.cruds user/Observation.c",
-        None,
-        "AuditEvent.rs Observation.c",
-    ),
+    ("service", "user/AuditEvent.cruds user/Observation.c", None, "AuditEvent.rs Observation.c"),
     ("stranger", "user/*.cruds system/*.cruds", None, ""),
     // A role is a word in the account, not a way to become a backend client.
     ("client-role", "system/*.cruds user/*.cruds", None, ""),
@@ -146,20 +114,12 @@ fn roles_bound_what_any_token_can_do() {
         let mut granted = Vec::new();
         for (name, ..) in TypeTable::sample().iter() {
             let some = |p: &Permission| !access.grants_for(*p, name).is_empty();
-            let letters: String = Permission::ALL
-                .iter()
-                .filter(|p| some(p))
-                .map(|p| p.letter())
-                .collect();
+            let letters: String = Permission::ALL.iter().filter(|p| some(p)).map(|p| p.letter()).collect();
             if !letters.is_empty() {
                 granted.push(format!("{name}.{letters}"));
             }
         }
-        assert_eq!(
-            granted.join(" "),
-            *expected,
-            "{who} with {scopes} on {launch:?}"
-        );
+        assert_eq!(granted.join(" "), *expected, "{who} with {scopes} on {launch:?}");
     }
 }
 
@@ -195,75 +155,33 @@ fn each_interaction_takes_its_permission() {
 fn a_scope_on_one_type_opens_no_other() {
     // awslabs/fhir-works-on-aws-authz-smart #83
     let principal = caller("clinician", "user/Patient.read", None);
-    let refusal = authorize(
-        policy(),
-        &principal,
-        Interaction::SearchType,
-        Some("Observation"),
-    )
-    .unwrap_err();
-    assert_eq!(
-        refusal,
-        Refusal::InsufficientScope {
-            needed: "user/Observation.s".to_owned()
-        }
-    );
+    let refusal = authorize(policy(), &principal, Interaction::SearchType, Some("Observation")).unwrap_err();
+    assert_eq!(refusal, Refusal::InsufficientScope { needed: "user/Observation.s".to_owned() });
     assert!(refusal.to_string().contains("user/Observation.s"));
     assert_eq!((refusal.status(), refusal.issue_code()), (403, "forbidden"));
 }
 
 #[test]
 fn refusals_say_what_stood_in_the_way() {
-    let refused = |principal: &Principal, interaction, on| {
-        authorize(policy(), principal, interaction, on).unwrap_err()
-    };
+    let refused = |principal: &Principal, interaction, on| authorize(policy(), principal, interaction, on).unwrap_err();
     let read = Interaction::Read;
     let no_launch = caller("clinician", "patient/*.rs", None);
-    assert_eq!(
-        refused(&no_launch, read, Some("Observation")),
-        Refusal::PatientContext
-    );
+    assert_eq!(refused(&no_launch, read, Some("Observation")), Refusal::PatientContext);
     let analyst = caller("analyst", "user/*.cruds", None);
-    let role = Refusal::Role {
-        needed: "user/Observation.c".to_owned(),
-    };
-    assert_eq!(
-        refused(&analyst, Interaction::Create, Some("Observation")),
-        role
-    );
+    let role = Refusal::Role { needed: "user/Observation.c".to_owned() };
+    assert_eq!(refused(&analyst, Interaction::Create, Some("Observation")), role);
     let in_launch = caller("clinician", "patient/*.rs", Some("2"));
-    assert!(matches!(
-        refused(&in_launch, read, Some("Group")),
-        Refusal::Role { .. }
-    ));
-    assert_eq!(
-        refused(&analyst, read, Some("Nothing")),
-        Refusal::UnknownType
-    );
+    assert!(matches!(refused(&in_launch, read, Some("Group")), Refusal::Role { .. }));
+    assert_eq!(refused(&analyst, read, Some("Nothing")), Refusal::UnknownType);
 }
 
 #[test]
 fn nobody_writes_an_audit_event() {
     use Interaction::*;
-    for who in [
-        "client",
-        "service",
-        "administrator",
-        "compliance",
-        "clinician",
-    ] {
+    for who in ["client", "service", "administrator", "compliance", "clinician"] {
         let principal = caller(who, "system/*.cruds user/*.cruds", None);
-        for interaction in [
-            Create,
-            ConditionalCreate,
-            Update,
-            ConditionalUpdate,
-            Patch,
-            Delete,
-            ConditionalDelete,
-        ] {
-            let refusal =
-                authorize(policy(), &principal, interaction, Some("AuditEvent")).unwrap_err();
+        for interaction in [Create, ConditionalCreate, Update, ConditionalUpdate, Patch, Delete, ConditionalDelete] {
+            let refusal = authorize(policy(), &principal, interaction, Some("AuditEvent")).unwrap_err();
             assert_eq!(refusal, Refusal::AppendOnly, "{who} {interaction:?}");
         }
     }
@@ -271,13 +189,9 @@ fn nobody_writes_an_audit_event() {
 
 #[test]
 fn only_a_role_that_allows_it_breaks_the_glass() {
-    for (who, may) in [
-        ("clinician", true),
-        ("analyst", false),
-        ("patient", false),
-        ("administrator", false),
-        ("client", false),
-    ] {
+    for (who, may) in
+        [("clinician", true), ("analyst", false), ("patient", false), ("administrator", false), ("client", false)]
+    {
         let mut principal = caller(who, "user/*.rs system/*.rs", None);
         principal.purpose_of_use = "BTG".to_owned();
         let answer = authorize(policy(), &principal, Interaction::Read, Some("Observation"));
@@ -299,16 +213,8 @@ fn operations_take_what_their_table_says() {
         ("export", None, true, true),
     ] {
         let operation = Interaction::operation(name).unwrap();
-        assert_eq!(
-            authorize(policy(), &compliance, operation, on).is_ok(),
-            by_compliance,
-            "{name}"
-        );
-        assert_eq!(
-            authorize(policy(), &clinician, operation, on).is_ok(),
-            by_clinician,
-            "{name}"
-        );
+        assert_eq!(authorize(policy(), &compliance, operation, on).is_ok(), by_compliance, "{name}");
+        assert_eq!(authorize(policy(), &clinician, operation, on).is_ok(), by_clinician, "{name}");
     }
     assert_eq!(Interaction::operation("unheard-of"), None);
 }
@@ -317,10 +223,7 @@ fn operations_take_what_their_table_says() {
 fn system_level_takes_any_type_and_the_capability_statement_nothing() {
     let principal = caller("client", "system/Observation.s", None);
     let access = authorize(policy(), &principal, Interaction::SearchSystem, None).unwrap();
-    assert_eq!(
-        access.types(),
-        crate::TypeSelector::Only(vec!["Observation".to_owned()])
-    );
+    assert_eq!(access.types(), crate::TypeSelector::Only(vec!["Observation".to_owned()]));
     let nothing = caller("client", "openid", None);
     assert!(authorize(policy(), &nothing, Interaction::Capabilities, None).is_ok());
     assert!(authorize(policy(), &nothing, Interaction::SearchSystem, None).is_err());
@@ -332,19 +235,14 @@ fn system_level_takes_any_type_and_the_capability_statement_nothing() {
 #[test]
 fn an_answer_is_remembered_for_its_token_and_for_nobody_else() {
     let policy = new_policy();
-    let read = |principal: &Principal| {
-        authorize(&policy, principal, Interaction::Read, Some("Observation"))
-    };
+    let read = |principal: &Principal| authorize(&policy, principal, Interaction::Read, Some("Observation"));
     let mut principal = caller("client", "system/*.rs", None);
     let first = read(&principal).unwrap();
     assert!(Arc::ptr_eq(&first, &read(&principal).unwrap()));
     policy.forget(&principal.token_id);
     assert!(!Arc::ptr_eq(&first, &read(&principal).unwrap()));
     principal.scopes.clear();
-    assert!(
-        read(&principal).is_err(),
-        "the same jti with other scopes starts anew"
-    );
+    assert!(read(&principal).is_err(), "the same jti with other scopes starts anew");
 }
 
 #[test]
@@ -356,10 +254,7 @@ fn the_policy_is_shared_between_threads() {
 #[test]
 fn running_out_of_limits_refuses() {
     let mut policy = new_policy();
-    policy.program = policy.program.set_limits(AuthorizerLimits {
-        max_facts: 10,
-        ..limits()
-    });
+    policy.program = policy.program.set_limits(AuthorizerLimits { max_facts: 10, ..limits() });
     let principal = caller("client", "system/*.cruds", None);
     let answer = authorize(&policy, &principal, Interaction::Read, Some("Observation"));
     assert!(matches!(answer, Err(Refusal::Policy { .. })));
@@ -373,18 +268,10 @@ fn a_token_with_a_scope_for_every_type_and_odd_words_is_decided() {
             format!("system/T{}{}.cruds", letter(n), letter(n / 26))
         })
         .collect();
-    let principal = caller(
-        "client",
-        &format!("{} system/Observation.r", many.join(" ")),
-        None,
-    );
+    let principal = caller("client", &format!("{} system/Observation.r", many.join(" ")), None);
     assert!(authorize(policy(), &principal, Interaction::Read, Some("Observation")).is_ok());
     let mut odd = caller("clinician", "user/*.rs", None);
-    odd.user
-        .as_mut()
-        .unwrap()
-        .roles
-        .push("\"); allow if true; //".to_owned());
+    odd.user.as_mut().unwrap().roles.push("\"); allow if true; //".to_owned());
     odd.purpose_of_use = "{x}$y".to_owned();
     assert!(authorize(policy(), &odd, Interaction::Read, Some("AuditEvent")).is_err());
 }

@@ -75,26 +75,14 @@ impl Context {
 impl Scope {
     /// A resource scope in v2 form without filters. `resource_type` is `*` for all types.
     pub fn resource(context: Context, resource_type: &str, permissions: Permissions) -> Self {
-        Self::Resource {
-            context,
-            resource_type: resource_type.to_owned(),
-            permissions,
-            filters: Vec::new(),
-            v1: false,
-        }
+        Self::Resource { context, resource_type: resource_type.to_owned(), permissions, filters: Vec::new(), v1: false }
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resource {
-                context,
-                resource_type,
-                permissions,
-                filters,
-                v1,
-            } => {
+            Self::Resource { context, resource_type, permissions, filters, v1 } => {
                 write!(f, "{}/{resource_type}.", context.as_str())?;
                 match permissions.v1_name().filter(|_| *v1) {
                     Some(name) => f.write_str(name)?,

@@ -29,13 +29,7 @@ pub fn narrow(requested: &[Scope], allowed: &[Scope]) -> Vec<Scope> {
 
 fn intersect(wish: &Scope, bound: &Scope) -> Option<Scope> {
     let (
-        Scope::Resource {
-            context,
-            resource_type,
-            permissions,
-            filters,
-            v1,
-        },
+        Scope::Resource { context, resource_type, permissions, filters, v1 },
         Scope::Resource {
             context: bound_context,
             resource_type: bound_type,
@@ -57,9 +51,7 @@ fn intersect(wish: &Scope, bound: &Scope) -> Option<Scope> {
     if context != bound_context || permissions == Permissions::NONE {
         return None;
     }
-    let further = bound_filters
-        .iter()
-        .filter(|filter| !filters.contains(filter));
+    let further = bound_filters.iter().filter(|filter| !filters.contains(filter));
     Some(Scope::Resource {
         context: *context,
         resource_type: resource_type.to_owned(),
@@ -73,13 +65,7 @@ fn intersect(wish: &Scope, bound: &Scope) -> Option<Scope> {
 fn covers(wider: &Scope, narrower: &Scope) -> bool {
     match (wider, narrower) {
         (
-            Scope::Resource {
-                context,
-                resource_type,
-                permissions,
-                filters,
-                ..
-            },
+            Scope::Resource { context, resource_type, permissions, filters, .. },
             Scope::Resource {
                 context: inner_context,
                 resource_type: inner_type,

@@ -9,14 +9,7 @@ use crate::Error;
 /// Result parameters (R4 search.html#table) and the searches that reach beyond the resource at
 /// hand. They say nothing about one resource, so no granular scope can carry them; of the parameters
 /// that begin with an underscore only these do.
-const UNDERSCORE_PARAMETERS: [&str; 6] = [
-    "_id",
-    "_lastUpdated",
-    "_tag",
-    "_profile",
-    "_security",
-    "_source",
-];
+const UNDERSCORE_PARAMETERS: [&str; 6] = ["_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"];
 
 /// Reads a space-separated list (RFC 6749 section 3.3), each scope once, in the order they came. A
 /// malformed resource scope is kept as [`Scope::Other`], which grants nothing; use
@@ -24,9 +17,7 @@ const UNDERSCORE_PARAMETERS: [&str; 6] = [
 pub fn parse_scopes(text: &str) -> Vec<Scope> {
     let mut scopes = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let scope = word
-            .parse()
-            .unwrap_or_else(|_: Error| Scope::Other(word.to_owned()));
+        let scope = word.parse().unwrap_or_else(|_: Error| Scope::Other(word.to_owned()));
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
@@ -38,14 +29,9 @@ impl FromStr for Scope {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason| Error::Scope {
-            scope: text.to_owned(),
-            reason,
-        };
+        let refuse = |reason| Error::Scope { scope: text.to_owned(), reason };
         if text.is_empty() || !text.bytes().all(is_scope_character) {
-            return Err(refuse(
-                "has a character that no scope has (RFC 6749 section 3.3)",
-            ));
+            return Err(refuse("has a character that no scope has (RFC 6749 section 3.3)"));
         }
         Ok(match text {
             "launch" => Self::Launch(None),
@@ -103,9 +89,7 @@ fn filters(query: &str) -> Result<Vec<(String, String)>, &'static str> {
 }
 
 fn filter(pair: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = pair
-        .split_once('=')
-        .ok_or("has a parameter without a value")?;
+    let (name, value) = pair.split_once('=').ok_or("has a parameter without a value")?;
     let name = decode(name).ok_or("is badly percent-encoded")?;
     let value = decode(value).ok_or("is badly percent-encoded")?;
     if name.is_empty() || value.is_empty() {
@@ -129,15 +113,11 @@ fn decode(text: &str) -> Option<String> {
             _ => byte,
         });
     }
-    String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.chars().any(char::is_control))
+    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// Writes `text` with everything percent-encoded that would end or change the parameter.

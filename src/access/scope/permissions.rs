@@ -20,13 +20,7 @@ pub enum Permission {
 
 impl Permission {
     /// All five, in the order of `cruds`.
-    pub const ALL: [Self; 5] = [
-        Self::Create,
-        Self::Read,
-        Self::Update,
-        Self::Delete,
-        Self::Search,
-    ];
+    pub const ALL: [Self; 5] = [Self::Create, Self::Read, Self::Update, Self::Delete, Self::Search];
 
     /// Its letter in a scope: `c`, `r`, `u`, `d` or `s`.
     pub fn letter(self) -> &'static str {
@@ -92,9 +86,7 @@ impl Permissions {
 
     /// The permissions in the order of `cruds`.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL
-            .into_iter()
-            .filter(move |permission| self.contains(*permission))
+        Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))
     }
 
     /// The v1 name of exactly this set: `read`, `write` or `*`.
@@ -131,7 +123,6 @@ impl Permissions {
 
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter()
-            .try_for_each(|permission| f.write_str(permission.letter()))
+        self.iter().try_for_each(|permission| f.write_str(permission.letter()))
     }
 }

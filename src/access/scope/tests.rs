@@ -10,22 +10,13 @@ fn one(text: &str) -> Scope {
 
 fn narrowed(requested: &str, allowed: &str) -> String {
     let scopes = narrow(&parse_scopes(requested), &parse_scopes(allowed));
-    scopes
-        .iter()
-        .map(Scope::to_string)
-        .collect::<Vec<_>>()
-        .join(" ")
+    scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
 fn v1_permissions_mean_their_v2_letters() {
     for (v1, letters) in [("read", "rs"), ("write", "cud"), ("*", "cruds")] {
-        let Scope::Resource {
-            permissions,
-            v1: is_v1,
-            ..
-        } = one(&format!("user/Patient.{v1}"))
-        else {
+        let Scope::Resource { permissions, v1: is_v1, .. } = one(&format!("user/Patient.{v1}")) else {
             panic!("a resource scope");
         };
         assert_eq!((permissions.to_string().as_str(), is_v1), (letters, true));
@@ -39,28 +30,15 @@ fn scopes_are_written_back_as_they_came() {
                 fhirUser profile offline_access online_access https://example.org/scope \
                 user/Observation.s?category=survey&status=final";
     let words: Vec<_> = text.split_whitespace().collect();
-    assert_eq!(
-        parse_scopes(text)
-            .iter()
-            .map(Scope::to_string)
-            .collect::<Vec<_>>(),
-        words
-    );
+    assert_eq!(parse_scopes(text).iter().map(Scope::to_string).collect::<Vec<_>>(), words);
 }
 
 #[test]
 fn every_ordered_subset_of_cruds_is_a_permission_set() {
     for bits in 1..32_u32 {
-        let letters: String = "cruds"
-            .chars()
-            .enumerate()
-            .filter(|(i, _)| bits & (1 << i) != 0)
-            .map(|(_, c)| c)
-            .collect();
-        assert_eq!(
-            Permissions::from_letters(&letters).unwrap().to_string(),
-            letters
-        );
+        let letters: String =
+            "cruds".chars().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, c)| c).collect();
+        assert_eq!(Permissions::from_letters(&letters).unwrap().to_string(), letters);
     }
 }
 
@@ -101,87 +79,43 @@ fn filters_are_percent_decoded_and_all_kept() {
     };
     assert_eq!(
         filters,
-        [
-            ("category".to_owned(), "http://x|a&b".to_owned()),
-            ("code:text".to_owned(), "café+au".to_owned())
-        ]
+        [("category".to_owned(), "http://x|a&b".to_owned()), ("code:text".to_owned(), "café+au".to_owned())]
     );
 }
 
 #[test]
 fn a_request_is_cut_down_to_what_is_registered() {
     for (requested, allowed, granted) in [
-        (
-            "system/Observation.rs",
-            "system/*.cruds",
-            "system/Observation.rs",
-        ),
-        (
-            "system/*.cruds",
-            "system/Observation.rs",
-            "system/Observation.rs",
-        ),
-        (
-            "system/*.cruds",
-            "system/Observation.rs system/Patient.r",
-            "system/Observation.rs system/Patient.r",
-        ),
-        (
-            "system/Observation.cruds",
-            "system/*.rs",
-            "system/Observation.rs",
-        ),
+        ("system/Observation.rs", "system/*.cruds", "system/Observation.rs"),
+        ("system/*.cruds", "system/Observation.rs", "system/Observation.rs"),
+        ("system/*.cruds", "system/Observation.rs system/Patient.r", "system/Observation.rs system/Patient.r"),
+        ("system/Observation.cruds", "system/*.rs", "system/Observation.rs"),
         ("system/Observation.c", "system/*.rs", ""),
         ("user/Observation.rs", "system/*.rs", ""),
         ("patient/*.read", "patient/*.rs", "patient/*.read"),
         ("patient/*.*", "patient/*.rs", "patient/*.read"),
-        (
-            "user/Observation.rs",
-            "user/Observation.rs?category=a",
-            "user/Observation.rs?category=a",
-        ),
+        ("user/Observation.rs", "user/Observation.rs?category=a", "user/Observation.rs?category=a"),
         (
             "user/Observation.rs?category=b",
             "user/Observation.rs?category=a",
             "user/Observation.rs?category=b&category=a",
         ),
-        (
-            "openid launch/patient x",
-            "openid fhirUser launch/patient",
-            "openid launch/patient",
-        ),
+        ("openid launch/patient x", "openid fhirUser launch/patient", "openid launch/patient"),
         ("user/Observation.rs user/*.rs", "user/*.rs", "user/*.rs"),
         ("patient/Observation.sr", "patient/*.cruds", ""),
     ] {
-        assert_eq!(
-            narrowed(requested, allowed),
-            granted,
-            "{requested} within {allowed}"
-        );
+        assert_eq!(narrowed(requested, allowed), granted, "{requested} within {allowed}");
     }
 }
 
 fn any_scope() -> impl Strategy<Value = Scope> {
-    let context = prop_oneof![
-        Just(Context::Patient),
-        Just(Context::User),
-        Just(Context::System)
-    ];
+    let context = prop_oneof![Just(Context::Patient), Just(Context::User), Just(Context::System)];
     let filter = ("[a-z]{1,3}(:not)?", "[ -~é&=%?#]{1,6}");
     let name = prop_oneof![Just("*".to_owned()), "[A-C]"];
     (context, name, 1..32_u8, prop::collection::vec(filter, 0..3)).prop_map(
         |(context, resource_type, bits, filters)| {
-            let chosen: Vec<_> = Permission::ALL
-                .into_iter()
-                .filter(|p| bits & (1 << *p as u8) != 0)
-                .collect();
-            Scope::Resource {
-                context,
-                resource_type,
-                permissions: Permissions::of(&chosen),
-                filters,
-                v1: false,
-            }
+            let chosen: Vec<_> = Permission::ALL.into_iter().filter(|p| bits & (1 << *p as u8) != 0).collect();
+            Scope::Resource { context, resource_type, permissions: Permissions::of(&chosen), filters, v1: false }
         },
     )
 }

@@ -16,9 +16,7 @@ fn model() -> Description {
                  "missing":{{"policy":"learned","contribution":0.0}}}}"#
         )
     };
-    let glucoses: Vec<String> = ["first", "last", "lowest", "highest", "median", "sum"]
-        .map(glucose)
-        .into();
+    let glucoses: Vec<String> = ["first", "last", "lowest", "highest", "median", "sum"].map(glucose).into();
     let json = format!(
         r#"{{"schema":"https://salus.example/fhir/model-folder/1","name":"m","version":"1.0","title":"t",
             "description":"d","operation":"risk-score","onnx":{{"file":"model.onnx","sha256":""}},
@@ -59,30 +57,17 @@ fn reading(id: u32, code: (&str, &str), hour: i64, value: f64, unit: &str) -> Fe
 }
 
 fn window() -> Window {
-    Window {
-        start: 0,
-        end: 48 * HOUR,
-        as_of: 48 * HOUR,
-        encounter: None,
-        outside_population: false,
-    }
+    Window { start: 0, end: 48 * HOUR, as_of: 48 * HOUR, encounter: None, outside_population: false }
 }
 
 fn extract(observations: &[FeatureObservation], what_if: &[WhatIf]) -> Result<Features> {
-    let subject = Subject {
-        reference: "Patient/p".into(),
-        birth_date: Some("1930-01-01".into()),
-        gender: Some("male".into()),
-    };
+    let subject =
+        Subject { reference: "Patient/p".into(), birth_date: Some("1930-01-01".into()), gender: Some("male".into()) };
     Features::extract(&model(), observations, &subject, &window(), what_if)
 }
 
 fn column(features: &Features, name: &str) -> Feature {
-    let at = model()
-        .inputs
-        .iter()
-        .position(|input| input.name == name)
-        .unwrap();
+    let at = model().inputs.iter().position(|input| input.name == name).unwrap();
     features.columns[at].clone()
 }
 
@@ -111,14 +96,8 @@ fn each_aggregation_names_what_it_used() {
         ("glucose-sum", 490.156, vec![1, 2, 3, 4]),
     ] {
         let column = column(&features, name);
-        assert!(
-            (column.value.unwrap() - expected).abs() < 1e-9,
-            "{name}: {column:?}"
-        );
-        let sources: Vec<String> = sources
-            .iter()
-            .map(|id| format!("Observation/{id}"))
-            .collect();
+        assert!((column.value.unwrap() - expected).abs() < 1e-9, "{name}: {column:?}");
+        let sources: Vec<String> = sources.iter().map(|id| format!("Observation/{id}")).collect();
         assert_eq!(column.sources, sources, "{name}");
     }
     assert!(features.ignored.is_empty());
@@ -155,11 +134,7 @@ fn what_cannot_be_used_is_named_once_and_dropped() {
     )
     .unwrap();
     assert_eq!(value(&features, "glucose-last"), None);
-    let reasons: Vec<_> = features
-        .ignored
-        .iter()
-        .map(|i| (i.reference.as_str(), i.reason.clone()))
-        .collect();
+    let reasons: Vec<_> = features.ignored.iter().map(|i| (i.reference.as_str(), i.reason.clone())).collect();
     assert_eq!(
         reasons,
         [
@@ -200,10 +175,7 @@ fn age_and_sex_come_from_the_patient() {
     assert_eq!(value(&features, "age"), Some(40.0));
     assert_eq!(value(&features, "male"), Some(1.0));
     assert_eq!(column(&features, "age").sources, ["Patient/p"]);
-    let unknown = Subject {
-        gender: Some("other".into()),
-        ..Subject::default()
-    };
+    let unknown = Subject { gender: Some("other".into()), ..Subject::default() };
     let features = Features::extract(&model(), &[], &unknown, &window(), &[]).unwrap();
     assert_eq!(value(&features, "age"), None);
     assert_eq!(value(&features, "male"), None);
@@ -223,15 +195,9 @@ fn a_supposed_value_replaces_every_aggregation_of_its_code() {
         assert!((value(&features, name).unwrap() - 360.312).abs() < 1e-9);
         assert!(column(&features, name).sources.is_empty());
     }
-    for refused in [
-        supposed("8867-4", 80.0, "/min"),
-        supposed("2345-7", 80.0, "kg"),
-        supposed("2345-7", 1e6, "mg/dL"),
-    ] {
-        assert!(matches!(
-            extract(&[], &[refused]),
-            Err(Error::WhatIf { .. })
-        ));
+    for refused in [supposed("8867-4", 80.0, "/min"), supposed("2345-7", 80.0, "kg"), supposed("2345-7", 1e6, "mg/dL")]
+    {
+        assert!(matches!(extract(&[], &[refused]), Err(Error::WhatIf { .. })));
     }
 }
 

@@ -14,8 +14,7 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new(name: &str, file: &str, change: impl Fn(String) -> String) -> Copy {
-        let root =
-            std::env::temp_dir().join(format!("salus-analytics-{}-{name}", std::process::id()));
+        let root = std::env::temp_dir().join(format!("salus-analytics-{}-{name}", std::process::id()));
         let folder = root.join("model");
         std::fs::create_dir_all(&folder).unwrap();
         for file in ["model.onnx", "model.json", "examples.json"] {
@@ -44,17 +43,11 @@ impl Drop for Copy {
 #[test]
 fn an_untouched_copy_loads_and_is_found_by_name_and_version() {
     let models = Copy::new("same", "model.json", |text| text).load().unwrap();
-    assert_eq!(
-        models.get("icu-mortality").unwrap().canonical(),
-        "icu-mortality|1.0.0"
-    );
+    assert_eq!(models.get("icu-mortality").unwrap().canonical(), "icu-mortality|1.0.0");
     assert!(models.get("icu-mortality|1.0.0").is_ok());
     assert!(models.default_of("risk-score").is_ok());
     for unknown in ["icu-mortality|2", "other", ""] {
-        assert!(
-            matches!(models.get(unknown), Err(Error::UnknownModel(_))),
-            "{unknown}"
-        );
+        assert!(matches!(models.get(unknown), Err(Error::UnknownModel(_))), "{unknown}");
     }
 }
 
@@ -86,16 +79,8 @@ fn a_description_that_breaks_the_contract_is_refused() {
         ("unit", "\"unit\": \"mg/dL\"", "\"unit\": \"furlong\""),
         ("field", "\"license\"", "\"licence\""),
         ("twice", "\"name\": \"lactate-last\"", "\"name\": \"age\""),
-        (
-            "file",
-            "\"file\": \"model.onnx\"",
-            "\"file\": \"../model.onnx\"",
-        ),
-        (
-            "output",
-            "\"probability\": \"probability\"",
-            "\"probability\": \"risk\"",
-        ),
+        ("file", "\"file\": \"model.onnx\"", "\"file\": \"../model.onnx\""),
+        ("output", "\"probability\": \"probability\"", "\"probability\": \"risk\""),
         ("bands", "\"below\": 0.1", "\"below\": 0.001"),
     ] {
         let copy = Copy::new(name, "model.json", |text| {
@@ -103,10 +88,7 @@ fn a_description_that_breaks_the_contract_is_refused() {
             text.replacen(from, to, 1)
         });
         let fault = copy.load().unwrap_err();
-        assert!(
-            matches!(fault, Error::Invalid { .. } | Error::Runtime { .. }),
-            "{name}: {fault}"
-        );
+        assert!(matches!(fault, Error::Invalid { .. } | Error::Runtime { .. }), "{name}: {fault}");
     }
 }
 
@@ -131,8 +113,5 @@ fn a_second_model_of_one_name_and_version_is_refused() {
 #[test]
 fn a_folder_that_is_not_there_is_named() {
     let fault = Models::load(Path::new("/nowhere/models")).unwrap_err();
-    assert!(
-        matches!(&fault, Error::Read { path, .. } if path == Path::new("/nowhere/models")),
-        "{fault}"
-    );
+    assert!(matches!(&fault, Error::Read { path, .. } if path == Path::new("/nowhere/models")), "{fault}");
 }

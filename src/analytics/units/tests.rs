@@ -1,21 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn convert(
-    value: f64,
-    from: &str,
-    to: &str,
-    molar_mass: Option<f64>,
-    valence: Option<f64>,
-) -> Option<f64> {
-    Unit::parse(from)?.convert(
-        value,
-        &Unit::parse(to)?,
-        Analyte {
-            molar_mass,
-            valence,
-        },
-    )
+fn convert(value: f64, from: &str, to: &str, molar_mass: Option<f64>, valence: Option<f64>) -> Option<f64> {
+    Unit::parse(from)?.convert(value, &Unit::parse(to)?, Analyte { molar_mass, valence })
 }
 
 #[test]
@@ -47,42 +34,27 @@ fn laboratory_units_convert() {
         (1.5, "dL", "mL", None, 150.0),
     ] {
         let got = convert(value, from, to, molar_mass, None).unwrap_or(f64::NAN);
-        assert!(
-            (got - expected).abs() <= expected.abs() * 1e-5,
-            "{value} {from} -> {to}: {got}"
-        );
+        assert!((got - expected).abs() <= expected.abs() * 1e-5, "{value} {from} -> {to}: {got}");
     }
 }
 
 #[test]
 fn equivalents_need_the_valence() {
-    assert_eq!(
-        convert(140.0, "meq/L", "mmol/L", None, Some(1.0)),
-        Some(140.0)
-    );
+    assert_eq!(convert(140.0, "meq/L", "mmol/L", None, Some(1.0)), Some(140.0));
     let magnesium = convert(2.0, "meq/L", "mg/dL", Some(24.305), Some(2.0)).unwrap();
     assert!((magnesium - 2.4305).abs() < 1e-9);
 }
 
 #[test]
 fn what_does_not_measure_the_same_is_not_converted() {
-    for (from, to) in [
-        ("mg/dL", "mmol/L"),
-        ("mg/dL", "/min"),
-        ("kg", "Cel"),
-        ("mm[Hg]", "%"),
-        ("U/L", "mg/dL"),
-    ] {
+    for (from, to) in [("mg/dL", "mmol/L"), ("mg/dL", "/min"), ("kg", "Cel"), ("mm[Hg]", "%"), ("U/L", "mg/dL")] {
         assert_eq!(convert(1.0, from, to, None, None), None, "{from} -> {to}");
     }
 }
 
 #[test]
 fn the_same_unit_leaves_the_value_untouched() {
-    assert_eq!(
-        convert(0.1 + 0.2, "mg/dL", "mg/dL", None, None),
-        Some(0.1 + 0.2)
-    );
+    assert_eq!(convert(0.1 + 0.2, "mg/dL", "mg/dL", None, None), Some(0.1 + 0.2));
     assert_eq!(convert(37.1, "Cel", "Cel", None, None), Some(37.1));
 }
 
@@ -103,9 +75,7 @@ fn printed_forms_are_read() {
 
 #[test]
 fn what_is_no_unit_is_refused() {
-    for text in [
-        "", " ", "furlong", "mg/", "mg//dL", "{open", "10*99", "mg/dL/", "m[", "--", "mg.", "1e5",
-    ] {
+    for text in ["", " ", "furlong", "mg/", "mg//dL", "{open", "10*99", "mg/dL/", "m[", "--", "mg.", "1e5"] {
         assert_eq!(Unit::parse(text), None, "{text}");
     }
 }

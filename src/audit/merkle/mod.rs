@@ -8,8 +8,7 @@ mod proof;
 mod range;
 
 pub use proof::{
-    consistency_proof, consistency_ranges, inclusion_proof, inclusion_ranges, verify_consistency,
-    verify_inclusion,
+    consistency_proof, consistency_ranges, inclusion_proof, inclusion_ranges, verify_consistency, verify_inclusion,
 };
 pub use range::CompactRange;
 
@@ -21,22 +20,13 @@ pub type Hash = [u8; 32];
 /// The hash of a leaf (RFC 6962 2.1: `SHA-256(0x00 || input)`).
 #[must_use]
 pub fn leaf_hash(input: &[u8]) -> Hash {
-    Sha256::new()
-        .chain_update([0x00])
-        .chain_update(input)
-        .finalize()
-        .into()
+    Sha256::new().chain_update([0x00]).chain_update(input).finalize().into()
 }
 
 /// The hash of an inner node (RFC 6962 2.1: `SHA-256(0x01 || left || right)`).
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new()
-        .chain_update([0x01])
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
+    Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
 }
 
 /// The root of the tree without leaves: the hash of nothing.

@@ -48,13 +48,7 @@ pub fn inclusion_proof(leaves: &[Hash], index: u64) -> Result<Vec<Hash>, Error> 
 /// # Errors
 /// [`Error::NoSuchLeaf`] where `index` is outside the tree, [`Error::ProofMismatch`] where the path
 /// does not lead from the leaf to the root.
-pub fn verify_inclusion(
-    leaf: &Hash,
-    index: u64,
-    size: u64,
-    path: &[Hash],
-    root: &Hash,
-) -> Result<(), Error> {
+pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root: &Hash) -> Result<(), Error> {
     if index >= size {
         return Err(Error::NoSuchLeaf { index, size });
     }
@@ -76,11 +70,7 @@ pub fn verify_inclusion(
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && hash == *root {
-        Ok(())
-    } else {
-        Err(Error::ProofMismatch)
-    }
+    if last == 0 && hash == *root { Ok(()) } else { Err(Error::ProofMismatch) }
 }
 
 /// The subtrees whose roots make up the proof that a tree of `size` leaves grew out of the tree of its
@@ -90,10 +80,7 @@ pub fn verify_inclusion(
 /// [`Error::NoSuchLeaf`] where `former` is 0 or more than `size`.
 pub fn consistency_ranges(former: u64, size: u64) -> Result<Vec<Range<u64>>, Error> {
     if former == 0 || former > size {
-        return Err(Error::NoSuchLeaf {
-            index: former,
-            size,
-        });
+        return Err(Error::NoSuchLeaf { index: former, size });
     }
     let mut ranges = Vec::new();
     subproof(former, 0..size, true, &mut ranges);
@@ -125,18 +112,12 @@ fn subproof(former: u64, tree: Range<u64>, known: bool, ranges: &mut Vec<Range<u
 /// # Errors
 /// [`Error::NoSuchLeaf`] where `former` is 0 or more than the leaves.
 pub fn consistency_proof(leaves: &[Hash], former: u64) -> Result<Vec<Hash>, Error> {
-    Ok(roots(
-        leaves,
-        consistency_ranges(former, leaves.len() as u64)?,
-    ))
+    Ok(roots(leaves, consistency_ranges(former, leaves.len() as u64)?))
 }
 
 /// The root of each range of leaves; the ranges lie within the leaves.
 fn roots(leaves: &[Hash], ranges: Vec<Range<u64>>) -> Vec<Hash> {
-    ranges
-        .into_iter()
-        .map(|range| root(&leaves[range.start as usize..range.end as usize]))
-        .collect()
+    ranges.into_iter().map(|range| root(&leaves[range.start as usize..range.end as usize])).collect()
 }
 
 /// Checks that the tree of `size` leaves with root `root` grew out of the one of `former` leaves with
@@ -145,48 +126,21 @@ fn roots(leaves: &[Hash], ranges: Vec<Range<u64>>) -> Vec<Hash> {
 /// # Errors
 /// [`Error::NoSuchLeaf`] where `former` is 0 or more than `size`, [`Error::ProofMismatch`] where the
 /// path does not connect the two roots.
-pub fn verify_consistency(
-    former: u64,
-    former_root: &Hash,
-    size: u64,
-    root: &Hash,
-    path: &[Hash],
-) -> Result<(), Error> {
+pub fn verify_consistency(former: u64, former_root: &Hash, size: u64, root: &Hash, path: &[Hash]) -> Result<(), Error> {
     if former == 0 || former > size {
-        return Err(Error::NoSuchLeaf {
-            index: former,
-            size,
-        });
+        return Err(Error::NoSuchLeaf { index: former, size });
     }
     if former == size {
         let same = path.is_empty() && former_root == root;
-        return if same {
-            Ok(())
-        } else {
-            Err(Error::ProofMismatch)
-        };
+        return if same { Ok(()) } else { Err(Error::ProofMismatch) };
     }
     // A former tree that is perfect is itself the first node of the path.
-    let (start, rest) = if former.is_power_of_two() {
-        (former_root, path)
-    } else {
-        path.split_first().ok_or(Error::ProofMismatch)?
-    };
-    if connects(former, former_root, size, root, start, rest) {
-        Ok(())
-    } else {
-        Err(Error::ProofMismatch)
-    }
+    let (start, rest) =
+        if former.is_power_of_two() { (former_root, path) } else { path.split_first().ok_or(Error::ProofMismatch)? };
+    if connects(former, former_root, size, root, start, rest) { Ok(()) } else { Err(Error::ProofMismatch) }
 }
 
-fn connects(
-    former: u64,
-    former_root: &Hash,
-    size: u64,
-    root: &Hash,
-    start: &Hash,
-    rest: &[Hash],
-) -> bool {
+fn connects(former: u64, former_root: &Hash, size: u64, root: &Hash, start: &Hash, rest: &[Hash]) -> bool {
     let shift = (former - 1).trailing_ones();
     let (mut node, mut last) = ((former - 1) >> shift, (size - 1) >> shift);
     let (mut old, mut new) = (*start, *start);

@@ -53,9 +53,7 @@ impl CompactRange {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + 32 * self.peaks.len());
         bytes.extend_from_slice(&self.size.to_be_bytes());
-        self.peaks
-            .iter()
-            .for_each(|peak| bytes.extend_from_slice(peak));
+        self.peaks.iter().for_each(|peak| bytes.extend_from_slice(peak));
         bytes
     }
 
@@ -65,17 +63,12 @@ impl CompactRange {
     /// [`Error::Range`] where the number of peaks does not fit the size. That the peaks are right is
     /// for the caller to see, by [`root`](Self::root) against the signed head.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let (size, peaks) = bytes
-            .split_first_chunk::<8>()
-            .ok_or(Error::Range("it is too short"))?;
+        let (size, peaks) = bytes.split_first_chunk::<8>().ok_or(Error::Range("it is too short"))?;
         let size = u64::from_be_bytes(*size);
         let (peaks, rest) = peaks.as_chunks::<32>();
         if !rest.is_empty() || peaks.len() != size.count_ones() as usize {
             return Err(Error::Range("its peaks do not fit its size"));
         }
-        Ok(Self {
-            size,
-            peaks: peaks.to_vec(),
-        })
+        Ok(Self { size, peaks: peaks.to_vec() })
     }
 }

@@ -8,28 +8,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
 }
 
 /// The leaf inputs of the test vectors that Certificate Transparency implementations share
 /// (google/certificate-transparency, merkle_tree_test).
 fn vectors() -> Vec<Hash> {
-    [
-        "",
-        "00",
-        "10",
-        "2021",
-        "3031",
-        "40414243",
-        "5051525354555657",
-        "606162636465666768696a6b6c6d6e6f",
-    ]
-    .iter()
-    .map(|input| leaf_hash(&unhex(input)))
-    .collect()
+    ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+        .iter()
+        .map(|input| leaf_hash(&unhex(input)))
+        .collect()
 }
 
 /// The roots of the trees of the first one to eight of those leaves.
@@ -76,18 +64,13 @@ fn path(m: usize, leaves: &[Hash]) -> Vec<Hash> {
 }
 
 fn leaves(count: usize) -> Vec<Hash> {
-    (0..count)
-        .map(|i| leaf_hash(&(i as u64).to_be_bytes()))
-        .collect()
+    (0..count).map(|i| leaf_hash(&(i as u64).to_be_bytes())).collect()
 }
 
 #[test]
 fn empty_tree_hashes_nothing() {
     // RFC 6962 2.1: MTH({}) = SHA-256().
-    assert_eq!(
-        hex(&root(&[])),
-        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    );
+    assert_eq!(hex(&root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     assert_eq!(CompactRange::new().root(), empty_root());
 }
 
@@ -168,22 +151,10 @@ fn every_proof_of_small_trees_holds_and_no_other_does() {
 fn proofs_outside_the_tree_are_refused() {
     let leaves = leaves(3);
     let root = root(&leaves);
-    assert!(matches!(
-        inclusion_proof(&leaves, 3),
-        Err(Error::NoSuchLeaf { index: 3, size: 3 })
-    ));
-    assert!(matches!(
-        inclusion_proof(&[], 0),
-        Err(Error::NoSuchLeaf { .. })
-    ));
-    assert!(matches!(
-        consistency_proof(&leaves, 0),
-        Err(Error::NoSuchLeaf { .. })
-    ));
-    assert!(matches!(
-        consistency_proof(&leaves, 4),
-        Err(Error::NoSuchLeaf { .. })
-    ));
+    assert!(matches!(inclusion_proof(&leaves, 3), Err(Error::NoSuchLeaf { index: 3, size: 3 })));
+    assert!(matches!(inclusion_proof(&[], 0), Err(Error::NoSuchLeaf { .. })));
+    assert!(matches!(consistency_proof(&leaves, 0), Err(Error::NoSuchLeaf { .. })));
+    assert!(matches!(consistency_proof(&leaves, 4), Err(Error::NoSuchLeaf { .. })));
     let refused = verify_inclusion(&leaves[0], 3, 3, &[], &root);
     assert!(matches!(refused, Err(Error::NoSuchLeaf { .. })));
     for (former, size) in [(0, 3), (4, 3), (0, 0)] {
@@ -204,16 +175,8 @@ fn damaged_ranges_are_refused() {
     leaves(5).into_iter().for_each(|leaf| range.append(leaf));
     let bytes = range.to_bytes();
     assert_eq!(CompactRange::from_bytes(&bytes).unwrap(), range);
-    for damaged in [
-        &bytes[..bytes.len() - 1],
-        &bytes[..7],
-        &bytes[..40],
-        &[&bytes[..], &[0]].concat(),
-    ] {
-        assert!(matches!(
-            CompactRange::from_bytes(damaged),
-            Err(Error::Range(_))
-        ));
+    for damaged in [&bytes[..bytes.len() - 1], &bytes[..7], &bytes[..40], &[&bytes[..], &[0]].concat()] {
+        assert!(matches!(CompactRange::from_bytes(damaged), Err(Error::Range(_))));
     }
 }
 
@@ -221,12 +184,7 @@ fn damaged_ranges_are_refused() {
 fn leaf_bytes_tell_tenant_place_and_record_apart() {
     let base = leaf_bytes(1, 2, "x");
     assert_eq!(base.len(), LEAF_TAG.len() + 4 + 8 + 8 + 1);
-    for other in [
-        leaf_bytes(2, 2, "x"),
-        leaf_bytes(1, 3, "x"),
-        leaf_bytes(1, 2, "y"),
-        leaf_bytes(1, 2, ""),
-    ] {
+    for other in [leaf_bytes(2, 2, "x"), leaf_bytes(1, 3, "x"), leaf_bytes(1, 2, "y"), leaf_bytes(1, 2, "")] {
         assert_ne!(base, other);
     }
     assert_eq!(event_hash(1, 2, "x"), leaf_hash(&base));
@@ -237,13 +195,7 @@ fn a_proof_of_a_log_too_long_to_hold_is_short() {
     let size = 1 << 62;
     let ranges = inclusion_ranges(12_345, size).unwrap();
     assert_eq!(ranges.len(), 62);
-    assert_eq!(
-        ranges
-            .iter()
-            .map(|range| range.end - range.start)
-            .sum::<u64>(),
-        size - 1
-    );
+    assert_eq!(ranges.iter().map(|range| range.end - range.start).sum::<u64>(), size - 1);
     assert!(consistency_ranges(12_345, u64::MAX).unwrap().len() <= 65);
 }
 

@@ -20,17 +20,11 @@ fn full() -> AuditRecord<'static> {
         token_id: Some("0f9a".into()),
         purpose_of_use: Some("TREAT".into()),
         patients: vec!["1".into(), "2".into()],
-        entities: vec![
-            Entity::data("Observation/1", Some(2)),
-            Entity::of_kind(EntityKind::Consent, "Consent/1"),
-        ],
+        entities: vec![Entity::data("Observation/1", Some(2)), Entity::of_kind(EntityKind::Consent, "Consent/1")],
         query: Some("POST /fhir/Patient/1/$risk-score".into()),
         request_id: "req-1".into(),
         server: "node-1".into(),
-        model: Some(ModelVersion {
-            name: "icu-mortality".into(),
-            version: "1.0.0".into(),
-        }),
+        model: Some(ModelVersion { name: "icu-mortality".into(), version: "1.0.0".into() }),
         ..AuditRecord::new(AuditKind::ModelUse, "operation")
     }
 }
@@ -100,20 +94,14 @@ fn who_acted_is_taken_from_the_principal() {
 fn a_security_alert_survives_its_text() {
     let alert = AuditRecord::new(AuditKind::SecurityAlert(Alert::TokenGuessing), "");
     let text = alert.to_text();
-    assert_eq!(
-        text,
-        r#"{"t":0,"k":{"security-alert":"token-guessing"},"o":0}"#
-    );
+    assert_eq!(text, r#"{"t":0,"k":{"security-alert":"token-guessing"},"o":0}"#);
     assert_eq!(AuditRecord::from_text(&text).unwrap(), alert);
 }
 
 #[test]
 fn members_that_a_later_version_adds_are_passed_over() {
     let text = r#"{"t":0,"k":"read","o":0,"new":[1]}"#;
-    assert_eq!(
-        AuditRecord::from_text(text).unwrap(),
-        AuditRecord::new(AuditKind::Read, "")
-    );
+    assert_eq!(AuditRecord::from_text(text).unwrap(), AuditRecord::new(AuditKind::Read, ""));
 }
 
 #[test]
@@ -127,10 +115,7 @@ fn what_is_not_a_record_is_refused() {
         r#"{"t":-1,"k":"read","o":0}"#,
         r#"{"t":253402300800000000,"k":"read","o":0}"#,
     ] {
-        assert!(
-            matches!(AuditRecord::from_text(text), Err(Error::Record(_))),
-            "{text}"
-        );
+        assert!(matches!(AuditRecord::from_text(text), Err(Error::Record(_))), "{text}");
     }
 }
 
@@ -154,20 +139,8 @@ fn an_event_of_many_patients_is_split() {
     let mut record = full();
     record.patients = (0..250).map(|id| id.to_string().into()).collect();
     let parts = record.clone().split(PATIENTS_PER_EVENT);
-    assert_eq!(
-        parts
-            .iter()
-            .map(|part| part.patients.len())
-            .collect::<Vec<_>>(),
-        [100, 100, 50]
-    );
-    assert_eq!(
-        parts
-            .iter()
-            .flat_map(|part| part.patients.clone())
-            .collect::<Vec<_>>(),
-        record.patients
-    );
+    assert_eq!(parts.iter().map(|part| part.patients.len()).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(parts.iter().flat_map(|part| part.patients.clone()).collect::<Vec<_>>(), record.patients);
     assert_eq!(parts[2].entities, record.entities);
     assert_eq!(full().split(PATIENTS_PER_EVENT), [full()]);
 }
@@ -182,10 +155,7 @@ fn an_ordinary_read_is_small() {
         token_id: Some("7c6d3c1e-1f0a-4c1e-9d5e-0a9a5b1c2d3e".into()),
         purpose_of_use: Some("TREAT".into()),
         patients: vec!["3f0c1a9e-5b7d-4c8e-9a1b-2c3d4e5f6071".into()],
-        entities: vec![Entity::data(
-            "Observation/8a1c2f60-7b5d-4e3f-a1b2-c3d4e5f60718",
-            Some(1),
-        )],
+        entities: vec![Entity::data("Observation/8a1c2f60-7b5d-4e3f-a1b2-c3d4e5f60718", Some(1))],
         request_id: "01JABCDEFGHJKMNPQRSTVWXYZ0".into(),
         ..AuditRecord::new(AuditKind::Read, "read")
     };

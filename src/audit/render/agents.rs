@@ -22,26 +22,15 @@ pub(super) fn agents<'r>(record: &'r AuditRecord<'_>, server: &Server<'r>) -> Ve
         agents.push(Agent {
             policy: consent_policy(record),
             network: address.map(network),
-            ..plain(
-                client_role,
-                client(record),
-                record.user.is_none() && token.is_none(),
-            )
+            ..plain(client_role, client(record), record.user.is_none() && token.is_none())
         });
     }
     // The authorizer of a Consent decision has no network (BALP 1.1.4, AuthZconsent).
     let networked = record.kind != AuditKind::ConsentDecision;
     let initiated = internal && record.user.is_none();
     agents.push(Agent {
-        network: networked.then_some(Network {
-            address: Cow::Borrowed(server.base),
-            kind: "5",
-        }),
-        ..plain(
-            server_role,
-            Reference::to(Cow::Borrowed(server.device)),
-            initiated,
-        )
+        network: networked.then_some(Network { address: Cow::Borrowed(server.base), kind: "5" }),
+        ..plain(server_role, Reference::to(Cow::Borrowed(server.device)), initiated)
     });
     match (&record.user, token) {
         (Some(user), _) => {
@@ -73,9 +62,7 @@ fn roles(kind: AuditKind) -> (Coding<'static>, Coding<'static>) {
         | AuditKind::Login
         | AuditKind::Logout => (codes::APPLICATION, codes::OAUTH_SERVICE),
         AuditKind::ConsentDecision => (codes::APPLICATION, codes::AUTHORIZATION_SERVER),
-        AuditKind::ServerStarted | AuditKind::ServerStopped => {
-            (codes::APPLICATION, codes::APPLICATION)
-        }
+        AuditKind::ServerStarted | AuditKind::ServerStopped => (codes::APPLICATION, codes::APPLICATION),
         _ => (codes::SOURCE, codes::DESTINATION),
     }
 }
@@ -113,33 +100,21 @@ fn client<'r>(record: &'r AuditRecord<'_>) -> Reference<'r> {
 
 /// The user; where a token authorized the act, the same agent is the OAuth user of the profile of
 /// token use, which its second coding says.
-fn user_agent<'r>(
-    record: &'r AuditRecord<'_>,
-    user: &'r AuditUser<'_>,
-    token: Option<&str>,
-) -> Agent<'r> {
+fn user_agent<'r>(record: &'r AuditRecord<'_>, user: &'r AuditUser<'_>, token: Option<&str>) -> Agent<'r> {
     let role = match codes::attempted(record) {
-        AuditKind::Create | AuditKind::Update | AuditKind::Delete | AuditKind::Import => {
-            codes::AUTHOR
-        }
+        AuditKind::Create | AuditKind::Update | AuditKind::Delete | AuditKind::Import => codes::AUTHOR,
         _ => codes::RECIPIENT,
     };
     let who = Reference {
         reference: user.fhir_user.as_deref().map(Cow::Borrowed),
-        identifier: Some(Identifier {
-            value: Cow::Borrowed(&user.id),
-        }),
+        identifier: Some(Identifier { value: Cow::Borrowed(&user.id) }),
         display: None,
     };
     let mut agent = plain(role, who, true);
     if token.is_some() {
         agent.kind.coding.push(codes::OAUTH_USER);
     }
-    agent.role = user
-        .roles
-        .iter()
-        .map(|role| CodeableConcept::of(codes::own("role", role)))
-        .collect();
+    agent.role = user.roles.iter().map(|role| CodeableConcept::of(codes::own("role", role))).collect();
     agent.policy = match token {
         Some(token) => vec![jti(token)],
         None => consent_policy(record),
@@ -154,11 +129,7 @@ fn organization<'r>(record: &AuditRecord<'_>, user: &'r AuditUser<'_>) -> Option
         return None;
     }
     let organization = user.organization.as_deref()?;
-    Some(plain(
-        codes::PROVIDER,
-        Reference::to(Cow::Borrowed(organization)),
-        false,
-    ))
+    Some(plain(codes::PROVIDER, Reference::to(Cow::Borrowed(organization)), false))
 }
 
 /// A Consent decision tells the token that asked as a policy of client and user.
@@ -175,10 +146,6 @@ fn jti(token: &str) -> String {
 }
 
 fn network(address: Cow<'_, str>) -> Network<'_> {
-    let kind = if address.parse::<IpAddr>().is_ok() {
-        "2"
-    } else {
-        "1"
-    };
+    let kind = if address.parse::<IpAddr>().is_ok() { "2" } else { "1" };
     Network { address, kind }
 }

@@ -16,33 +16,20 @@ const SOURCE_TYPE: &str = "http://terminology.hl7.org/CodeSystem/security-source
 pub(super) const APPLICATION: Coding = Coding::fixed(DCM, "110150", "Application");
 pub(super) const DESTINATION: Coding = Coding::fixed(DCM, "110152", "Destination Role ID");
 pub(super) const SOURCE: Coding = Coding::fixed(DCM, "110153", "Source Role ID");
-pub(super) const CUSTODIAN: Coding = Coding::fixed(
-    "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
-    "custodian",
-    "Custodian",
-);
+pub(super) const CUSTODIAN: Coding =
+    Coding::fixed("http://terminology.hl7.org/CodeSystem/provenance-participant-type", "custodian", "Custodian");
 pub(super) const AUTHORIZATION_SERVER: Coding = Coding::fixed(
     "http://terminology.hl7.org/CodeSystem/extra-security-role-type",
     "authserver",
     "authorization server",
 );
-pub(super) const OAUTH_SERVICE: Coding = Coding::fixed(
-    USER_AGENT_TYPE,
-    "AuthzOauthService",
-    "OAuth Authorization Server",
-);
-pub(super) const OAUTH_USER: Coding = Coding::fixed(
-    USER_AGENT_TYPE,
-    "UserOauthAgent",
-    "User OAuth Agent participant",
-);
+pub(super) const OAUTH_SERVICE: Coding =
+    Coding::fixed(USER_AGENT_TYPE, "AuthzOauthService", "OAuth Authorization Server");
+pub(super) const OAUTH_USER: Coding = Coding::fixed(USER_AGENT_TYPE, "UserOauthAgent", "User OAuth Agent participant");
 pub(super) const RECIPIENT: Coding = Coding::fixed(PARTICIPATION, "IRCP", "information recipient");
 pub(super) const AUTHOR: Coding = Coding::fixed(PARTICIPATION, "AUT", "author (originator)");
-pub(super) const PROVIDER: Coding = Coding::fixed(
-    "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
-    "PROV",
-    "healthcare provider",
-);
+pub(super) const PROVIDER: Coding =
+    Coding::fixed("http://terminology.hl7.org/CodeSystem/v3-RoleClass", "PROV", "healthcare provider");
 
 pub(super) const PERSON: Coding = Coding::fixed(ENTITY_TYPE, "1", "Person");
 pub(super) const SYSTEM_OBJECT: Coding = Coding::fixed(ENTITY_TYPE, "2", "System Object");
@@ -76,11 +63,9 @@ pub(super) fn event_type(kind: AuditKind) -> Coding<'static> {
         | AuditKind::Delete
         | AuditKind::Operation
         | AuditKind::ModelUse
-        | AuditKind::AccessDenied => Coding::fixed(
-            "http://terminology.hl7.org/CodeSystem/audit-event-type",
-            "rest",
-            "RESTful Operation",
-        ),
+        | AuditKind::AccessDenied => {
+            Coding::fixed("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation")
+        }
         AuditKind::Export => Coding::fixed(DCM, "110106", "Export"),
         AuditKind::Import => Coding::fixed(DCM, "110107", "Import"),
         AuditKind::TokenIssued
@@ -88,14 +73,11 @@ pub(super) fn event_type(kind: AuditKind) -> Coding<'static> {
         | AuditKind::TokenRevoked
         | AuditKind::Login
         | AuditKind::Logout => USER_AUTHENTICATION,
-        AuditKind::ConsentDecision
-        | AuditKind::BreakGlass
-        | AuditKind::Configuration
-        | AuditKind::SecurityAlert(_) => SECURITY_ALERT,
-        AuditKind::AuditLogUse => Coding::fixed(DCM, "110101", "Audit Log Used"),
-        AuditKind::ServerStarted | AuditKind::ServerStopped => {
-            Coding::fixed(DCM, "110100", "Application Activity")
+        AuditKind::ConsentDecision | AuditKind::BreakGlass | AuditKind::Configuration | AuditKind::SecurityAlert(_) => {
+            SECURITY_ALERT
         }
+        AuditKind::AuditLogUse => Coding::fixed(DCM, "110101", "Audit Log Used"),
+        AuditKind::ServerStarted | AuditKind::ServerStopped => Coding::fixed(DCM, "110100", "Application Activity"),
     }
 }
 
@@ -142,12 +124,8 @@ fn kind_subtype(kind: AuditKind) -> Option<Coding<'static>> {
         ),
         AuditKind::BreakGlass => Coding::fixed(DCM, "110127", "Emergency Override Started"),
         AuditKind::Configuration => Coding::fixed(DCM, "110129", "Security Configuration"),
-        AuditKind::SecurityAlert(Alert::IdProbing) => {
-            Coding::fixed(DCM, "110132", "Use of Restricted Function")
-        }
-        AuditKind::SecurityAlert(Alert::TokenGuessing) => {
-            Coding::fixed(DCM, "110126", "Node Authentication")
-        }
+        AuditKind::SecurityAlert(Alert::IdProbing) => Coding::fixed(DCM, "110132", "Use of Restricted Function"),
+        AuditKind::SecurityAlert(Alert::TokenGuessing) => Coding::fixed(DCM, "110126", "Node Authentication"),
         AuditKind::SecurityAlert(Alert::SignInAttack) => LOGIN,
         AuditKind::SecurityAlert(Alert::LogTampering) => {
             Coding::fixed(DCM, "110135", "Object Security Attributes Changed")
@@ -170,10 +148,7 @@ fn alert_code(alert: Alert) -> &'static str {
 /// A code of a code system of our own.
 pub(super) fn own<'r>(system: &str, code: &'r str) -> Coding<'r> {
     Coding {
-        system: Cow::Owned(format!(
-            "{}/CodeSystem/{system}",
-            salus_fhir::CANONICAL_BASE
-        )),
+        system: Cow::Owned(format!("{}/CodeSystem/{system}", salus_fhir::CANONICAL_BASE)),
         code: Cow::Borrowed(code),
         display: None,
     }
@@ -226,9 +201,5 @@ pub(super) fn purposes_of_use<'r>(record: &'r AuditRecord<'_>) -> Vec<CodeableCo
 /// An entity type that is a FHIR resource type, which keeps an entity out of the slices that BALP
 /// defines by audit-entity-type.
 pub(super) fn resource_type(name: &str) -> Coding<'_> {
-    Coding {
-        system: Cow::Borrowed("http://hl7.org/fhir/resource-types"),
-        code: Cow::Borrowed(name),
-        display: None,
-    }
+    Coding { system: Cow::Borrowed("http://hl7.org/fhir/resource-types"), code: Cow::Borrowed(name), display: None }
 }

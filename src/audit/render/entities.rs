@@ -30,10 +30,7 @@ pub(super) fn entities<'r>(record: &'r AuditRecord<'_>) -> Vec<EntityElement<'r>
             Some(role) => {
                 system_object = true;
                 let query = query.take().map(|query| STANDARD.encode(query));
-                EntityElement {
-                    query,
-                    ..element(what(entity), codes::SYSTEM_OBJECT, role)
-                }
+                EntityElement { query, ..element(what(entity), codes::SYSTEM_OBJECT, role) }
             }
             None => related(entity),
         });
@@ -61,13 +58,7 @@ fn data_role(kind: EntityKind) -> Option<Coding<'static>> {
 }
 
 fn element<'r>(what: Reference<'r>, kind: Coding<'r>, role: Coding<'r>) -> EntityElement<'r> {
-    EntityElement {
-        what: Some(what),
-        kind,
-        role: Some(role),
-        query: None,
-        detail: Vec::new(),
-    }
+    EntityElement { what: Some(what), kind, role: Some(role), query: None, detail: Vec::new() }
 }
 
 fn what<'r>(entity: &'r Entity<'_>) -> Reference<'r> {
@@ -84,11 +75,7 @@ fn related<'r>(entity: &'r Entity<'_>) -> EntityElement<'r> {
         EntityKind::Job => codes::ROLE_JOB,
         EntityKind::Data | EntityKind::Related => codes::ROLE_DOMAIN,
     };
-    element(
-        what(entity),
-        codes::resource_type(entity.resource_type()),
-        role,
-    )
+    element(what(entity), codes::resource_type(entity.resource_type()), role)
 }
 
 fn query_entity<'r>(query: &str) -> EntityElement<'r> {
@@ -114,10 +101,7 @@ fn model<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
         kind: codes::resource_type("Device"),
         role: None,
         query: None,
-        detail: vec![Detail {
-            kind: "version",
-            value: Cow::Borrowed(&model.version),
-        }],
+        detail: vec![Detail { kind: "version", value: Cow::Borrowed(&model.version) }],
     })
 }
 
@@ -137,10 +121,7 @@ fn request<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
 }
 
 fn status<'r>(record: &AuditRecord<'_>) -> Option<Detail<'r>> {
-    (record.status != 0).then(|| Detail {
-        kind: "http-status",
-        value: Cow::Owned(record.status.to_string()),
-    })
+    (record.status != 0).then(|| Detail { kind: "http-status", value: Cow::Owned(record.status.to_string()) })
 }
 
 /// The one entity that the profile of ITI-71 allows: the request for the token; the token's id and
@@ -151,10 +132,7 @@ fn token_request<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
         entity.detail.push(Detail { kind: "jti", value });
     }
     if !record.request_id.is_empty() {
-        entity.detail.push(Detail {
-            kind: "X-Request-Id",
-            value: Cow::Borrowed(&record.request_id),
-        });
+        entity.detail.push(Detail { kind: "X-Request-Id", value: Cow::Borrowed(&record.request_id) });
     }
     entity.detail.extend(status(record));
     Some(entity)

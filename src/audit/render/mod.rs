@@ -48,16 +48,9 @@ pub fn render(record: &AuditRecord<'_>, id: &str, seq: i64, server: &Server<'_>)
     let event = AuditEvent {
         resource_type: "AuditEvent",
         id,
-        meta: Meta {
-            version_id: "1",
-            last_updated: &recorded,
-            profile: profiles::claimed(record, &agents, &entities),
-        },
+        meta: Meta { version_id: "1", last_updated: &recorded, profile: profiles::claimed(record, &agents, &entities) },
         extension: [Extension {
-            url: format!(
-                "{}/StructureDefinition/audit-log-sequence",
-                salus_fhir::CANONICAL_BASE
-            ),
+            url: format!("{}/StructureDefinition/audit-log-sequence", salus_fhir::CANONICAL_BASE),
             value_string: seq.to_string(),
         }],
         event_type: codes::event_type(record.kind),
@@ -118,8 +111,7 @@ fn instant(micros: i64) -> String {
 fn civil_date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;

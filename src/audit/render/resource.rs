@@ -56,11 +56,7 @@ pub(super) struct Coding<'r> {
 
 impl Coding<'static> {
     pub const fn fixed(system: &'static str, code: &'static str, display: &'static str) -> Self {
-        Self {
-            system: Cow::Borrowed(system),
-            code: Cow::Borrowed(code),
-            display: Some(display),
-        }
+        Self { system: Cow::Borrowed(system), code: Cow::Borrowed(code), display: Some(display) }
     }
 }
 
@@ -71,9 +67,7 @@ pub(super) struct CodeableConcept<'r> {
 
 impl<'r> CodeableConcept<'r> {
     pub fn of(coding: Coding<'r>) -> Self {
-        Self {
-            coding: vec![coding],
-        }
+        Self { coding: vec![coding] }
     }
 }
 
@@ -94,24 +88,15 @@ pub(super) struct Reference<'r> {
 
 impl<'r> Reference<'r> {
     pub fn to(reference: Cow<'r, str>) -> Self {
-        Self {
-            reference: Some(reference),
-            ..Self::default()
-        }
+        Self { reference: Some(reference), ..Self::default() }
     }
 
     pub fn identified(value: Cow<'r, str>) -> Self {
-        Self {
-            identifier: Some(Identifier { value }),
-            ..Self::default()
-        }
+        Self { identifier: Some(Identifier { value }), ..Self::default() }
     }
 
     pub fn described(display: &'r str) -> Self {
-        Self {
-            display: Some(Cow::Borrowed(display)),
-            ..Self::default()
-        }
+        Self { display: Some(Cow::Borrowed(display)), ..Self::default() }
     }
 }
 

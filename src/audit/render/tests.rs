@@ -11,10 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::record::{Alert, AuditUser, Entity, EntityKind, ModelVersion, Outcome};
 
-const SERVER: Server<'static> = Server {
-    base: "https://ehr.example.org/fhir",
-    device: "Device/salus",
-};
+const SERVER: Server<'static> = Server { base: "https://ehr.example.org/fhir", device: "Device/salus" };
 
 fn rendered(record: &AuditRecord<'_>) -> Value {
     serde_json::from_str(&render(record, "a-1", 42, &SERVER)).unwrap()
@@ -58,9 +55,7 @@ fn with_user(record: AuditRecord<'static>) -> AuditRecord<'static> {
 
 fn claims(event: &Value) -> Vec<&str> {
     let claims = event["meta"]["profile"].as_array().into_iter().flatten();
-    claims
-        .map(|url| url.as_str().unwrap().strip_prefix(balp::BASE).unwrap())
-        .collect()
+    claims.map(|url| url.as_str().unwrap().strip_prefix(balp::BASE).unwrap()).collect()
 }
 
 const TOKEN_USE: &str = "IHE.BasicAudit.OAUTHaccessTokenUse.Minimal";
@@ -271,10 +266,7 @@ fn a_refusal_tells_what_was_attempted() {
         });
         assert_eq!(event["type"]["code"], "rest");
         assert_eq!(event["action"], action, "{interaction}");
-        assert_eq!(
-            event["agent"][0]["type"]["coding"][0]["code"], client,
-            "{interaction}"
-        );
+        assert_eq!(event["agent"][0]["type"]["coding"][0]["code"], client, "{interaction}");
     }
 }
 
@@ -286,10 +278,7 @@ fn a_refused_stranger_is_told_without_a_name() {
         outcome: Outcome::SeriousFailure,
         ..event(AuditKind::AccessDenied, "read")
     });
-    assert_eq!(
-        event["agent"][0]["who"],
-        json!({"display": "unauthenticated client"})
-    );
+    assert_eq!(event["agent"][0]["who"], json!({"display": "unauthenticated client"}));
     assert_eq!(event["agent"][0]["requestor"], true);
     assert_eq!(claims(&event), Vec::<&str>::new());
 }
@@ -304,10 +293,7 @@ fn an_issued_token_meets_the_profile_of_iti_71() {
         let event = rendered(&record);
         assert_eq!(claims(&event), ["IHE.IUA.71"]);
         balp::assert_claims_hold(&event);
-        assert_eq!(
-            event["entity"][0]["detail"][0],
-            json!({"type": "jti", "valueString": "t-1"})
-        );
+        assert_eq!(event["entity"][0]["detail"][0], json!({"type": "jti", "valueString": "t-1"}));
     }
 }
 
@@ -343,10 +329,7 @@ fn a_consent_decision_meets_its_profile_permit_or_deny() {
 #[test]
 fn an_export_of_one_patient_is_a_disclosure() {
     let event = rendered(&patient_event(AuditKind::Export, "operation"));
-    assert_eq!(
-        claims(&event),
-        ["IHE.BasicAudit.PrivacyDisclosure.Source", TOKEN_USE]
-    );
+    assert_eq!(claims(&event), ["IHE.BasicAudit.PrivacyDisclosure.Source", TOKEN_USE]);
     balp::assert_claims_hold(&event);
     assert_eq!(event["agent"][1]["who"], event["source"]["observer"]);
 }
@@ -355,28 +338,14 @@ fn an_export_of_one_patient_is_a_disclosure() {
 fn a_model_use_names_model_and_version() {
     let event = rendered(&AuditRecord {
         operation: Some("risk-score".into()),
-        model: Some(ModelVersion {
-            name: "icu-mortality".into(),
-            version: "1.0.0".into(),
-        }),
-        entities: vec![
-            Entity::data("Patient/p1", None),
-            Entity::of_kind(EntityKind::Related, "Observation/o1"),
-        ],
+        model: Some(ModelVersion { name: "icu-mortality".into(), version: "1.0.0".into() }),
+        entities: vec![Entity::data("Patient/p1", None), Entity::of_kind(EntityKind::Related, "Observation/o1")],
         ..patient_event(AuditKind::ModelUse, "operation")
     });
     assert_eq!(event["subtype"][1]["code"], "risk-score");
-    let model = event["entity"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|entity| entity["type"]["code"] == "Device")
-        .unwrap();
+    let model = event["entity"].as_array().unwrap().iter().find(|entity| entity["type"]["code"] == "Device").unwrap();
     assert_eq!(model["what"]["identifier"]["value"], "icu-mortality");
-    assert_eq!(
-        model["detail"],
-        json!([{"type": "version", "valueString": "1.0.0"}])
-    );
+    assert_eq!(model["detail"], json!([{"type": "version", "valueString": "1.0.0"}]));
 }
 
 #[test]
@@ -391,20 +360,14 @@ fn security_alerts_are_of_the_type_that_the_contract_names() {
     ];
     for kind in kinds {
         let event = rendered(&event(kind, ""));
-        assert_eq!(
-            event["type"]["system"],
-            "http://dicom.nema.org/resources/ontology/DCM"
-        );
+        assert_eq!(event["type"]["system"], "http://dicom.nema.org/resources/ontology/DCM");
         assert_eq!(event["type"]["code"], "110113");
     }
 }
 
 #[test]
 fn an_internal_job_is_its_own_requestor() {
-    let record = AuditRecord {
-        patients: vec!["p1".into()],
-        ..AuditRecord::new(AuditKind::Import, "create")
-    };
+    let record = AuditRecord { patients: vec!["p1".into()], ..AuditRecord::new(AuditKind::Import, "create") };
     let event = rendered(&record);
     assert_eq!(event["agent"].as_array().unwrap().len(), 1);
     assert_eq!(event["agent"][0]["requestor"], true);

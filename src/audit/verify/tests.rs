@@ -31,12 +31,7 @@ fn log(key: &HeadKey, size: u64, every: u64) -> Log {
         let record = format!(r#"{{"t":{index},"k":"read","o":0}}"#);
         let hash = event_hash(TENANT, seq, &record);
         range.append(hash);
-        rows.push(Row {
-            index,
-            seq,
-            hash,
-            record: Some(record),
-        });
+        rows.push(Row { index, seq, hash, record: Some(record) });
         if (index + 1) % every == 0 || index + 1 == size {
             heads.push(key.sign(TENANT, index + 1, range.root(), index as i64));
         }
@@ -82,8 +77,7 @@ fn an_empty_log_holds() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 0, 1);
     assert_eq!(verify(&log, &key).unwrap().events, 0);
-    log.heads
-        .push(key.sign(TENANT, 0, crate::merkle::empty_root(), 0));
+    log.heads.push(key.sign(TENANT, 0, crate::merkle::empty_root(), 0));
     assert_eq!(verify(&log, &key).unwrap().heads, 1);
 }
 
@@ -92,13 +86,7 @@ fn a_missing_leaf_is_found() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows.remove(7);
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::MissingLeaf {
-            expected: 7,
-            found: 8
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::MissingLeaf { expected: 7, found: 8 }));
 }
 
 #[test]
@@ -115,10 +103,7 @@ fn a_missing_event_is_found() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows[7].record = None;
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::MissingEvent { index: 7, seq: 31 })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::MissingEvent { index: 7, seq: 31 }));
 }
 
 #[test]
@@ -126,10 +111,7 @@ fn a_changed_record_is_found() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows[7].record = Some(r#"{"t":7,"k":"query","o":0}"#.into());
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::ChangedRecord { index: 7, seq: 31 })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::ChangedRecord { index: 7, seq: 31 }));
 }
 
 #[test]
@@ -145,10 +127,7 @@ fn a_changed_hash_is_found() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows[7].hash[31] ^= 1;
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::ChangedRecord { index: 7, seq: 31 })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::ChangedRecord { index: 7, seq: 31 }));
 }
 
 #[test]
@@ -156,13 +135,7 @@ fn a_record_moved_to_another_number_is_found() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows[7].seq = 1000;
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::ChangedRecord {
-            index: 7,
-            seq: 1000
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::ChangedRecord { index: 7, seq: 1000 }));
 }
 
 #[test]
@@ -173,13 +146,7 @@ fn a_log_of_another_tenant_does_not_pass() {
     let row = &log.rows[0];
     let found = verifier.leaf(row.index, row.seq, &row.hash, row.record.as_deref());
     assert_eq!(found, Err(Fault::ChangedRecord { index: 0, seq: 10 }));
-    assert_eq!(
-        verifier.head(&log.heads[0]),
-        Err(Fault::ForeignHead {
-            size: 3,
-            tenant: TENANT
-        })
-    );
+    assert_eq!(verifier.head(&log.heads[0]), Err(Fault::ForeignHead { size: 3, tenant: TENANT }));
 }
 
 #[test]
@@ -187,13 +154,7 @@ fn swapped_leaves_are_found() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows.swap(7, 8);
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::MissingLeaf {
-            expected: 7,
-            found: 8
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::MissingLeaf { expected: 7, found: 8 }));
     log.rows[7].index = 7;
     log.rows[8].index = 8;
     assert_eq!(verify(&log, &key), Err(Fault::WrongRoot { size: 10 }));
@@ -205,18 +166,9 @@ fn a_repeated_leaf_is_found() {
     let mut log = log(&key, 20, 20);
     let row = log.rows[7].clone();
     log.rows.insert(8, row);
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::LeafOrder {
-            expected: 8,
-            found: 7
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::LeafOrder { expected: 8, found: 7 }));
     log.rows[8].index = 8;
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::RepeatedEvent { index: 8, seq: 31 })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::RepeatedEvent { index: 8, seq: 31 }));
 }
 
 #[test]
@@ -236,13 +188,7 @@ fn a_cut_tail_is_found_by_the_head_that_covers_it() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.rows.truncate(18);
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::MissingTail {
-            size: 20,
-            leaves: 18
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::MissingTail { size: 20, leaves: 18 }));
 }
 
 #[test]
@@ -250,13 +196,7 @@ fn a_tail_without_a_head_is_found_at_rest_and_told_when_live() {
     let key = HeadKey::generate().unwrap();
     let mut log = log(&key, 20, 5);
     log.heads.pop();
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::UncoveredTail {
-            size: 15,
-            leaves: 20
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::UncoveredTail { size: 15, leaves: 20 }));
 }
 
 #[test]
@@ -285,18 +225,11 @@ fn a_head_changed_anywhere_is_found() {
     let key = HeadKey::generate().unwrap();
     let honest = log(&key, 20, 20);
     type Change = fn(&mut SignedTreeHead);
-    let changes: [Change; 3] = [
-        |head| head.size = 19,
-        |head| head.root[0] ^= 1,
-        |head| head.timestamp += 1,
-    ];
+    let changes: [Change; 3] = [|head| head.size = 19, |head| head.root[0] ^= 1, |head| head.timestamp += 1];
     for change in changes {
         let mut log = honest.clone();
         change(&mut log.heads[0]);
-        assert!(matches!(
-            verify(&log, &key),
-            Err(Fault::BadSignature { .. })
-        ));
+        assert!(matches!(verify(&log, &key), Err(Fault::BadSignature { .. })));
     }
 }
 
@@ -314,13 +247,7 @@ fn a_shrunk_head_is_found() {
     let mut log = log(&key, 20, 5);
     log.heads.swap(1, 2);
     // The head of 10 leaves comes after the one of 15.
-    assert_eq!(
-        verify(&log, &key),
-        Err(Fault::ShrunkHead {
-            size: 10,
-            former: 15
-        })
-    );
+    assert_eq!(verify(&log, &key), Err(Fault::ShrunkHead { size: 10, former: 15 }));
 }
 
 #[test]
@@ -329,17 +256,9 @@ fn a_head_out_of_its_place_is_found() {
     let log = log(&key, 10, 5);
     let mut verifier = LogVerifier::new(TENANT, vec![key.public_key()]);
     for row in &log.rows {
-        verifier
-            .leaf(row.index, row.seq, &row.hash, row.record.as_deref())
-            .unwrap();
+        verifier.leaf(row.index, row.seq, &row.hash, row.record.as_deref()).unwrap();
     }
-    assert_eq!(
-        verifier.head(&log.heads[0]),
-        Err(Fault::LateHead {
-            size: 5,
-            leaves: 10
-        })
-    );
+    assert_eq!(verifier.head(&log.heads[0]), Err(Fault::LateHead { size: 5, leaves: 10 }));
 }
 
 #[test]
@@ -357,9 +276,7 @@ fn heads_of_a_rotated_key_hold() {
     log.heads[1] = new.sign(TENANT, 20, log.heads[1].root, 19);
     let mut verifier = LogVerifier::new(TENANT, vec![new.public_key(), old.public_key()]);
     for row in &log.rows {
-        verifier
-            .leaf(row.index, row.seq, &row.hash, row.record.as_deref())
-            .unwrap();
+        verifier.leaf(row.index, row.seq, &row.hash, row.record.as_deref()).unwrap();
         if let Some(head) = log.heads.iter().find(|head| head.size == verifier.size()) {
             verifier.head(head).unwrap();
         }
@@ -373,9 +290,7 @@ fn an_event_that_never_came_into_the_log_is_found() {
     let log = log(&key, 3, 3);
     let mut verifier = LogVerifier::new(TENANT, vec![key.public_key()]);
     for row in &log.rows {
-        verifier
-            .leaf(row.index, row.seq, &row.hash, row.record.as_deref())
-            .unwrap();
+        verifier.leaf(row.index, row.seq, &row.hash, row.record.as_deref()).unwrap();
     }
     assert_eq!(verifier.logged(13), Ok(()));
     assert_eq!(verifier.logged(14), Err(Fault::UnloggedEvent { seq: 14 }));

@@ -3,9 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
-};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 
 use crate::{Error, Result};
 
@@ -15,9 +13,7 @@ use crate::{Error, Result};
 pub(crate) fn algorithm_of(key: &Jwk) -> Option<Algorithm> {
     match &key.algorithm {
         AlgorithmParameters::RSA(_) => Some(Algorithm::RS384),
-        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => {
-            Some(Algorithm::ES384)
-        }
+        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => Some(Algorithm::ES384),
         _ => None,
     }
 }
@@ -32,14 +28,11 @@ const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// should make a new one.
 pub fn parse_jwks(json: &str) -> Result<JwkSet> {
     let refuse = |message: String| Error::Registration(message);
-    let value: serde_json::Value = serde_json::from_str(json)
-        .map_err(|error| refuse(format!("the JWK Set is not JSON: {error}")))?;
+    let value: serde_json::Value =
+        serde_json::from_str(json).map_err(|error| refuse(format!("the JWK Set is not JSON: {error}")))?;
     let keys = value.get("keys").and_then(|keys| keys.as_array());
     for (at, key) in keys.into_iter().flatten().enumerate() {
-        if let Some(member) = SECRET_MEMBERS
-            .into_iter()
-            .find(|member| key.get(member).is_some())
-        {
+        if let Some(member) = SECRET_MEMBERS.into_iter().find(|member| key.get(member).is_some()) {
             return Err(refuse(format!(
                 "jwks.keys[{at}] holds the secret member {member}; register the public key only, and make a new one, \
                  since this one has been shown"
@@ -47,8 +40,7 @@ pub fn parse_jwks(json: &str) -> Result<JwkSet> {
         }
     }
     // Of the error only the kind is told, since its text may quote what was given.
-    serde_json::from_value(value)
-        .map_err(|_| refuse("the JWK Set has no keys, or one that is not a JWK".to_owned()))
+    serde_json::from_value(value).map_err(|_| refuse("the JWK Set has no keys, or one that is not a JWK".to_owned()))
 }
 
 /// Refuses a set that holds a key which could never verify an assertion, or is too weak to.
@@ -57,16 +49,10 @@ pub(super) fn check(jwks: &JwkSet) -> Result<()> {
         return Err(Error::Registration("the JWK Set holds no key".to_owned()));
     }
     for (at, key) in jwks.keys.iter().enumerate() {
-        check_key(key)
-            .map_err(|message| Error::Registration(format!("jwks.keys[{at}]: {message}")))?;
+        check_key(key).map_err(|message| Error::Registration(format!("jwks.keys[{at}]: {message}")))?;
         let kid = &key.common.key_id;
-        if jwks.keys[..at]
-            .iter()
-            .any(|other| other.common.key_id == *kid)
-        {
-            return Err(Error::Registration(format!(
-                "jwks.keys[{at}]: another key has the same kid"
-            )));
+        if jwks.keys[..at].iter().any(|other| other.common.key_id == *kid) {
+            return Err(Error::Registration(format!("jwks.keys[{at}]: another key has the same kid")));
         }
     }
     Ok(())
@@ -79,8 +65,7 @@ fn check_key(key: &Jwk) -> std::result::Result<(), String> {
     if matches!(&key.common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
         return Err("use must be sig".to_owned());
     }
-    if matches!(&key.common.key_operations, Some(operations) if !operations.contains(&KeyOperations::Verify))
-    {
+    if matches!(&key.common.key_operations, Some(operations) if !operations.contains(&KeyOperations::Verify)) {
         return Err("key_ops must include verify".to_owned());
     }
     let Some(algorithm) = algorithm_of(key) else {
@@ -93,20 +78,14 @@ fn check_key(key: &Jwk) -> std::result::Result<(), String> {
 }
 
 fn check_size(parameters: &AlgorithmParameters) -> std::result::Result<(), String> {
-    let decode = |part: &str| {
-        BASE64_URL_SAFE_NO_PAD
-            .decode(part)
-            .map_err(|_| "a part is not base64url".to_owned())
-    };
+    let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| "a part is not base64url".to_owned());
     match parameters {
         AlgorithmParameters::RSA(rsa) => {
             let modulus = decode(&rsa.n)?;
             // Whole bytes are near enough; the signature check itself refuses shorter ones too.
             let bits = modulus.iter().skip_while(|&&byte| byte == 0).count() * 8;
             if !(2048..=8192).contains(&bits) {
-                return Err(format!(
-                    "an RSA key must have 2048 to 8192 bits, this one has {bits}"
-                ));
+                return Err(format!("an RSA key must have 2048 to 8192 bits, this one has {bits}"));
             }
             match decode(&rsa.e)?.as_slice() {
                 [] | [0..=2] => Err("the RSA exponent is too small".to_owned()),
@@ -146,9 +125,7 @@ mod tests {
         let coordinate = |bytes: usize| BASE64_URL_SAFE_NO_PAD.encode(vec![1; bytes]);
         let ec = |extra: serde_json::Value| {
             let mut key = json!({"kty": "EC", "kid": "1", "crv": "P-384", "x": coordinate(48), "y": coordinate(48)});
-            key.as_object_mut()
-                .unwrap()
-                .extend(extra.as_object().unwrap().clone());
+            key.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
             key
         };
         assert!(refusal(json!({"kty": "oct", "kid": "1", "k": "c2VjcmV0"})).contains("only RSA"));
@@ -159,14 +136,8 @@ mod tests {
         assert!(refusal(ec(json!({"alg": "HS256"}))).contains("alg must be ES384"));
         assert!(refusal(ec(json!({"crv": "P-256"}))).contains("only RSA"));
         assert!(refusal(ec(json!({"x": coordinate(32)}))).contains("48 bytes"));
-        assert!(
-            refusal(json!({"kty": "RSA", "kid": "1", "n": coordinate(128), "e": "AQAB"}))
-                .contains("2048")
-        );
-        assert!(
-            refusal(json!({"kty": "RSA", "kid": "1", "n": coordinate(256), "e": "AQ"}))
-                .contains("exponent")
-        );
+        assert!(refusal(json!({"kty": "RSA", "kid": "1", "n": coordinate(128), "e": "AQAB"})).contains("2048"));
+        assert!(refusal(json!({"kty": "RSA", "kid": "1", "n": coordinate(256), "e": "AQ"})).contains("exponent"));
     }
 
     #[test]
@@ -176,24 +147,16 @@ mod tests {
         assert_eq!(parse_jwks(&json.to_string()).unwrap(), pair.jwks);
         json["keys"][0]["d"] = json!("c2VjcmV0");
         let refusal = parse_jwks(&json.to_string()).unwrap_err().to_string();
-        assert!(
-            refusal.contains("secret member d") && !refusal.contains("c2VjcmV0"),
-            "{refusal}"
-        );
+        assert!(refusal.contains("secret member d") && !refusal.contains("c2VjcmV0"), "{refusal}");
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[1]}"#] {
-            assert!(
-                matches!(parse_jwks(bad), Err(Error::Registration(_))),
-                "{bad}"
-            );
+            assert!(matches!(parse_jwks(bad), Err(Error::Registration(_))), "{bad}");
         }
     }
 
     #[test]
     fn two_keys_may_not_share_a_kid() {
         let pair = ClientKeyPair::generate().unwrap();
-        let jwks = JwkSet {
-            keys: [pair.jwks.keys.clone(), pair.jwks.keys].concat(),
-        };
+        let jwks = JwkSet { keys: [pair.jwks.keys.clone(), pair.jwks.keys].concat() };
         assert!(check(&jwks).unwrap_err().to_string().contains("same kid"));
     }
 }

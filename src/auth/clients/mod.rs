@@ -140,11 +140,7 @@ impl Clients {
     /// # Errors
     /// [`Error::UnknownClient`] where there is none of that id.
     pub async fn disable(&self, client_id: &str) -> Result<()> {
-        self.change(
-            client_id,
-            rows::Update::Disabled(Some(crate::server::unix_now())),
-        )
-        .await
+        self.change(client_id, rows::Update::Disabled(Some(crate::server::unix_now()))).await
     }
 
     /// Lets a disabled client be used again.
@@ -168,9 +164,7 @@ impl Clients {
     async fn change(&self, client_id: &str, update: rows::Update<'_>) -> Result<()> {
         let mut connection = self.pool.get().await?;
         let transaction = connection.transaction().await?;
-        if !is_client_id(client_id)
-            || !rows::update(&transaction, self.tenant, client_id, update).await?
-        {
+        if !is_client_id(client_id) || !rows::update(&transaction, self.tenant, client_id, update).await? {
             return Err(Error::UnknownClient(client_id.to_owned()));
         }
         changes::announce(&transaction, self.tenant, &Change::Client).await?;
@@ -188,14 +182,10 @@ impl NewClient {
     fn into_client(self, created: i64) -> Result<Client> {
         let refuse = |message: String| Err(Error::Registration(message));
         if !is_client_id(&self.client_id) {
-            return refuse(
-                "a client id is 1 to 256 visible ASCII characters without spaces".to_owned(),
-            );
+            return refuse("a client id is 1 to 256 visible ASCII characters without spaces".to_owned());
         }
         if self.name.trim().is_empty() || self.name.chars().any(char::is_control) {
-            return refuse(
-                "a client needs a name for people, without control characters".to_owned(),
-            );
+            return refuse("a client needs a name for people, without control characters".to_owned());
         }
         jwks::check(&self.jwks)?;
         check_scope(&self.scope)?;
@@ -204,20 +194,12 @@ impl NewClient {
             purposes.insert(0, self.purpose_of_use.clone());
         }
         if let Some(purpose) = purposes.iter().find(|purpose| !is_purpose(purpose)) {
-            return refuse(format!(
-                "purpose {purpose:?} is not an ActReason code such as TREAT"
-            ));
+            return refuse(format!("purpose {purpose:?} is not an ActReason code such as TREAT"));
         }
         if let Some(actor) = self.actors.iter().find(|actor| !is_reference(actor)) {
-            return refuse(format!(
-                "actor {actor:?} is not a reference such as Organization/1"
-            ));
+            return refuse(format!("actor {actor:?} is not a reference such as Organization/1"));
         }
-        if let Some(uri) = self
-            .jwks_uri
-            .as_deref()
-            .filter(|uri| !uri.starts_with("https://"))
-        {
+        if let Some(uri) = self.jwks_uri.as_deref().filter(|uri| !uri.starts_with("https://")) {
             return refuse(format!("jwks_uri {uri:?} must be an https URL"));
         }
         Ok(Client {
@@ -242,19 +224,9 @@ fn check_scope(scope: &str) -> Result<()> {
     use salus_access::{Context, Scope};
     let scopes = salus_access::parse_scopes(scope);
     if scopes.is_empty() {
-        return Err(Error::Registration(
-            "a client needs a scope, such as system/*.rs".to_owned(),
-        ));
+        return Err(Error::Registration("a client needs a scope, such as system/*.rs".to_owned()));
     }
-    match scopes.iter().find(|scope| {
-        !matches!(
-            scope,
-            Scope::Resource {
-                context: Context::System,
-                ..
-            }
-        )
-    }) {
+    match scopes.iter().find(|scope| !matches!(scope, Scope::Resource { context: Context::System, .. })) {
         Some(other) => Err(Error::Registration(format!(
             "scope {other} is not for a backend service; use system/ scopes such as system/Observation.rs"
         ))),
@@ -269,10 +241,7 @@ pub(crate) fn is_client_id(text: &str) -> bool {
 
 /// The form of an ActReason code. Which of them a client may use is its registration's matter.
 pub(crate) fn is_purpose(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn is_reference(text: &str) -> bool {
@@ -282,9 +251,7 @@ fn is_reference(text: &str) -> bool {
     resource_type.bytes().all(|byte| byte.is_ascii_alphabetic())
         && resource_type.starts_with(|c: char| c.is_ascii_uppercase())
         && (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -300,17 +267,11 @@ mod tests {
             ("client id", |new| new.client_id = "x".repeat(257)),
             ("name", |new| new.name = " ".to_owned()),
             ("scope", |new| new.scope = String::new()),
-            ("not for a backend service", |new| {
-                new.scope = "system/*.rs patient/*.rs".to_owned()
-            }),
-            ("not for a backend service", |new| {
-                new.scope = "system/*.xyz".to_owned()
-            }),
+            ("not for a backend service", |new| new.scope = "system/*.rs patient/*.rs".to_owned()),
+            ("not for a backend service", |new| new.scope = "system/*.xyz".to_owned()),
             ("ActReason", |new| new.purposes = vec!["TREAT|1".to_owned()]),
             ("actor", |new| new.actors = vec!["Organization".to_owned()]),
-            ("https", |new| {
-                new.jwks_uri = Some("http://x/jwks".to_owned())
-            }),
+            ("https", |new| new.jwks_uri = Some("http://x/jwks".to_owned())),
         ];
         for (expected, spoil) in cases {
             let (mut new, _) = new_client("backend");

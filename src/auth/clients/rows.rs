@@ -17,11 +17,7 @@ pub(super) enum Update<'a> {
 }
 
 /// Stores a new client; `false` where its id is taken.
-pub(super) async fn insert(
-    connection: &impl GenericClient,
-    tenant: i32,
-    client: &Client,
-) -> Result<bool> {
+pub(super) async fn insert(connection: &impl GenericClient, tenant: i32, client: &Client) -> Result<bool> {
     let sql = format!(
         "INSERT INTO oauth_client (tenant, {COLUMNS}) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING"
@@ -51,27 +47,13 @@ pub(super) async fn insert(
 
 pub(super) async fn all(connection: &impl GenericClient, tenant: i32) -> Result<Vec<Client>> {
     let sql = format!("SELECT {COLUMNS} FROM oauth_client WHERE tenant = $1 ORDER BY client_id");
-    connection
-        .query(sql.as_str(), &[&tenant])
-        .await?
-        .iter()
-        .map(from_row)
-        .collect()
+    connection.query(sql.as_str(), &[&tenant]).await?.iter().map(from_row).collect()
 }
 
-pub(super) async fn one(
-    connection: &impl GenericClient,
-    tenant: i32,
-    client_id: &str,
-) -> Result<Option<Client>> {
+pub(super) async fn one(connection: &impl GenericClient, tenant: i32, client_id: &str) -> Result<Option<Client>> {
     let sql = format!("SELECT {COLUMNS} FROM oauth_client WHERE tenant = $1 AND client_id = $2");
     let statement = connection.prepare_cached(&sql).await?;
-    connection
-        .query_opt(&statement, &[&tenant, &client_id])
-        .await?
-        .as_ref()
-        .map(from_row)
-        .transpose()
+    connection.query_opt(&statement, &[&tenant, &client_id]).await?.as_ref().map(from_row).transpose()
 }
 
 /// Changes a client; `false` where there is none of that id.
@@ -86,15 +68,11 @@ pub(super) async fn update(
             // A client that is disabled twice stays disabled since the first time.
             let sql = "UPDATE oauth_client SET disabled = CASE WHEN $3::bigint IS NULL THEN NULL \
                        ELSE coalesce(disabled, $3) END WHERE tenant = $1 AND client_id = $2";
-            connection
-                .execute(sql, &[&tenant, &client_id, &since])
-                .await?
+            connection.execute(sql, &[&tenant, &client_id, &since]).await?
         }
         Update::Jwks(jwks) => {
             let sql = "UPDATE oauth_client SET jwks = $3 WHERE tenant = $1 AND client_id = $2";
-            connection
-                .execute(sql, &[&tenant, &client_id, &to_json(jwks)?])
-                .await?
+            connection.execute(sql, &[&tenant, &client_id, &to_json(jwks)?]).await?
         }
     };
     Ok(changed == 1)
@@ -110,13 +88,8 @@ pub(super) async fn standing(
                        WHERE tenant = $1 AND client_id = $2 AND disabled IS NULL), \
                       EXISTS (SELECT FROM revoked_token WHERE tenant = $1 AND jti = $3)";
     let statement = connection.prepare_cached(sql).await?;
-    let row = connection
-        .query_one(&statement, &[&tenant, &client_id, &token_id])
-        .await?;
-    Ok(Standing {
-        actors: row.try_get(0)?,
-        revoked: row.try_get(1)?,
-    })
+    let row = connection.query_one(&statement, &[&tenant, &client_id, &token_id]).await?;
+    Ok(Standing { actors: row.try_get(0)?, revoked: row.try_get(1)? })
 }
 
 fn to_json(jwks: &JwkSet) -> Result<String> {
@@ -127,9 +100,7 @@ fn from_row(row: &Row) -> Result<Client> {
     let auth_method = match row.try_get("auth_method")? {
         "private_key_jwt" => AuthMethod::PrivateKeyJwt,
         other => {
-            return Err(Error::Internal(format!(
-                "unknown auth_method {other} in oauth_client"
-            )));
+            return Err(Error::Internal(format!("unknown auth_method {other} in oauth_client")));
         }
     };
     let jwks: Option<&str> = row.try_get("jwks")?;

@@ -3,9 +3,7 @@
 use salus_access::{narrow, parse_scopes};
 
 use crate::tokens::{self, Grant};
-use crate::{
-    AuthConfig, Client, OAuthError, OAuthErrorCode, ServerKeys, TokenRequest, TokenResponse,
-};
+use crate::{AuthConfig, Client, OAuthError, OAuthErrorCode, ServerKeys, TokenRequest, TokenResponse};
 
 /// Issues a token to `client`, which has authenticated. There is no refresh token: the client can ask
 /// again at any time (RFC 6749, section 4.4.3).
@@ -18,25 +16,15 @@ pub(crate) fn grant(
 ) -> Result<TokenResponse, OAuthError> {
     let scope = granted_scope(client, request.scope.as_deref())?;
     let purpose_of_use = purpose(client, request.purpose_of_use.as_deref())?;
-    let grant = Grant {
-        client_id: &client.client_id,
-        scope: &scope,
-        purpose_of_use,
-    };
+    let grant = Grant { client_id: &client.client_id, scope: &scope, purpose_of_use };
     let (access_token, expires_in) = tokens::issue(config, keys, &grant, now)?;
-    Ok(TokenResponse {
-        access_token,
-        token_type: "bearer",
-        expires_in,
-        scope,
-    })
+    Ok(TokenResponse { access_token, token_type: "bearer", expires_in, scope })
 }
 
 /// The requested scope, cut to what the client is registered for.
 fn granted_scope(client: &Client, requested: Option<&str>) -> Result<String, OAuthError> {
     let refuse = |message: String| OAuthError::new(OAuthErrorCode::InvalidScope, message);
-    let requested = requested
-        .ok_or_else(|| refuse("scope is required, such as system/Observation.rs".to_owned()))?;
+    let requested = requested.ok_or_else(|| refuse("scope is required, such as system/Observation.rs".to_owned()))?;
     let granted = narrow(&parse_scopes(requested), &parse_scopes(&client.scope));
     if granted.is_empty() {
         return Err(refuse(format!(
@@ -44,26 +32,17 @@ fn granted_scope(client: &Client, requested: Option<&str>) -> Result<String, OAu
             client.scope
         )));
     }
-    Ok(granted
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" "))
+    Ok(granted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
 }
 
 fn purpose<'a>(client: &'a Client, requested: Option<&str>) -> Result<&'a str, OAuthError> {
     let Some(requested) = requested else {
         return Ok(&client.purpose_of_use);
     };
-    client
-        .purposes
-        .iter()
-        .find(|purpose| *purpose == requested)
-        .map(String::as_str)
-        .ok_or_else(|| {
-            OAuthError::invalid_request(format!(
-                "purpose_of_use {requested} is not allowed to this client; it may use {}",
-                client.purposes.join(", ")
-            ))
-        })
+    client.purposes.iter().find(|purpose| *purpose == requested).map(String::as_str).ok_or_else(|| {
+        OAuthError::invalid_request(format!(
+            "purpose_of_use {requested} is not allowed to this client; it may use {}",
+            client.purposes.join(", ")
+        ))
+    })
 }

@@ -16,9 +16,8 @@ use crate::introspection::IntrospectionResponse;
 use crate::throttle::Throttle;
 use crate::tokens::{self, AccessTokenClaims, TokenCache};
 use crate::{
-    AuthConfig, BearerError, Client, ClientAssertion, Clients, IntrospectionRequest, OAuthError,
-    OAuthErrorCode, Result, RevocationRequest, ServerKeys, SmartConfiguration, TokenRequest,
-    TokenResponse, assertion, revocation,
+    AuthConfig, BearerError, Client, ClientAssertion, Clients, IntrospectionRequest, OAuthError, OAuthErrorCode,
+    Result, RevocationRequest, ServerKeys, SmartConfiguration, TokenRequest, TokenResponse, assertion, revocation,
 };
 
 /// At most so often does an unknown `kid` make the key directory be read (ms).
@@ -94,21 +93,13 @@ impl AuthServer {
             match request.grant_type.as_deref() {
                 Some("client_credentials") => {
                     let client = self.authenticate_client(&request.assertion).await?;
-                    client_credentials::grant(
-                        &self.config,
-                        &self.keys,
-                        &client,
-                        request,
-                        unix_now(),
-                    )
+                    client_credentials::grant(&self.config, &self.keys, &client, request, unix_now())
                 }
                 Some(other) => Err(OAuthError::new(
                     OAuthErrorCode::UnsupportedGrantType,
                     format!("grant_type {other} is not offered; use client_credentials"),
                 )),
-                None => Err(OAuthError::invalid_request(
-                    "grant_type is missing; use client_credentials",
-                )),
+                None => Err(OAuthError::invalid_request("grant_type is missing; use client_credentials")),
             }
         })
         .await
@@ -127,9 +118,7 @@ impl AuthServer {
     ) -> std::result::Result<IntrospectionResponse, OAuthError> {
         self.limited(&request.assertion, address, async {
             if authorization.is_some() {
-                self.authenticate(authorization)
-                    .await
-                    .map_err(bearer_refused)?;
+                self.authenticate(authorization).await.map_err(bearer_refused)?;
             } else {
                 self.authenticate_client(&request.assertion).await?;
             }
@@ -155,8 +144,7 @@ impl AuthServer {
     ) -> std::result::Result<(), OAuthError> {
         self.limited(&request.assertion, address, async {
             let client = self.authenticate_client(&request.assertion).await?;
-            let Ok(claims) = tokens::verify(&self.config, &self.keys, &request.token, unix_now())
-            else {
+            let Ok(claims) = tokens::verify(&self.config, &self.keys, &request.token, unix_now()) else {
                 return Ok(());
             };
             if claims.client_id != client.client_id {
@@ -165,14 +153,7 @@ impl AuthServer {
                     "the token was issued to another client",
                 ));
             }
-            revocation::store(
-                &self.pool,
-                self.config.tenant,
-                &client.client_id,
-                &claims.jti,
-                claims.exp,
-            )
-            .await?;
+            revocation::store(&self.pool, self.config.tenant, &client.client_id, &claims.jti, claims.exp).await?;
             self.tokens.revoke(claims.jti, claims.exp);
             Ok(())
         })
@@ -183,10 +164,7 @@ impl AuthServer {
     ///
     /// # Errors
     /// A [`BearerError`] that says why the request is not let in.
-    pub async fn authenticate(
-        &self,
-        authorization: Option<&str>,
-    ) -> std::result::Result<Arc<Principal>, BearerError> {
+    pub async fn authenticate(&self, authorization: Option<&str>) -> std::result::Result<Arc<Principal>, BearerError> {
         let token = bearer_token(authorization.ok_or(BearerError::Missing)?)?;
         let now = unix_now_ms();
         if let Some(principal) = self.tokens.get(token, now) {
@@ -209,20 +187,9 @@ impl AuthServer {
         Ok(principal)
     }
 
-    async fn authenticate_client(
-        &self,
-        assertion: &ClientAssertion,
-    ) -> std::result::Result<Client, OAuthError> {
+    async fn authenticate_client(&self, assertion: &ClientAssertion) -> std::result::Result<Client, OAuthError> {
         let tenant = self.config.tenant;
-        assertion::authenticate(
-            &self.clients,
-            &self.pool,
-            tenant,
-            &self.token_endpoint,
-            assertion,
-            unix_now(),
-        )
-        .await
+        assertion::authenticate(&self.clients, &self.pool, tenant, &self.token_endpoint, assertion, unix_now()).await
     }
 
     /// Runs a request unless its client or address failed too often, and counts it if it fails.
@@ -233,37 +200,26 @@ impl AuthServer {
         request: impl Future<Output = std::result::Result<T, OAuthError>>,
     ) -> std::result::Result<T, OAuthError> {
         let client = assertion.claimed_client();
-        self.throttle
-            .check(client.as_deref(), address, Instant::now())
-            .map_err(OAuthError::too_many_requests)?;
+        self.throttle.check(client.as_deref(), address, Instant::now()).map_err(OAuthError::too_many_requests)?;
         let outcome = request.await;
         if outcome.as_ref().is_err_and(OAuthError::is_callers_fault) {
-            self.throttle
-                .failed(client.as_deref(), address, Instant::now());
+            self.throttle.failed(client.as_deref(), address, Instant::now());
         }
         outcome
     }
 
     /// The claims of a token that holds at `now`, and its client's actors; asks the database.
-    async fn check(
-        &self,
-        token: &str,
-        now: i64,
-    ) -> std::result::Result<(AccessTokenClaims, Vec<String>), BearerError> {
+    async fn check(&self, token: &str, now: i64) -> std::result::Result<(AccessTokenClaims, Vec<String>), BearerError> {
         let mut verified = tokens::verify(&self.config, &self.keys, token, now);
         // Perhaps another process made a key that this one has not heard of.
         if matches!(verified, Err(BearerError::UnknownKey)) && self.reload_keys() {
             verified = tokens::verify(&self.config, &self.keys, token, now);
         }
         let claims = verified?;
-        let standing = self
-            .clients
-            .standing(&claims.client_id, &claims.jti)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "cannot check an access token");
-                BearerError::Unavailable
-            })?;
+        let standing = self.clients.standing(&claims.client_id, &claims.jti).await.map_err(|error| {
+            tracing::error!(%error, "cannot check an access token");
+            BearerError::Unavailable
+        })?;
         if standing.revoked || self.tokens.is_revoked(&claims.jti) {
             return Err(BearerError::Revoked);
         }
@@ -276,15 +232,8 @@ impl AuthServer {
         let now = unix_now_ms();
         let last = self.reloaded.load(Ordering::Relaxed);
         let due = now - last >= RELOAD_INTERVAL
-            && self
-                .reloaded
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        due && self
-            .keys
-            .reload()
-            .inspect_err(|error| tracing::error!(%error, "cannot read the signing keys"))
-            .is_ok()
+            && self.reloaded.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        due && self.keys.reload().inspect_err(|error| tracing::error!(%error, "cannot read the signing keys")).is_ok()
     }
 }
 
@@ -309,11 +258,7 @@ fn bearer_refused(error: BearerError) -> OAuthError {
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn unix_now_ms() -> i64 {
     // A clock before 1970 makes every token refused, which is right.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Seconds since 1970-01-01T00:00:00Z.

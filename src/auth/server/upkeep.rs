@@ -70,9 +70,7 @@ impl Listener for AuthServer {
     async fn started(&self) -> Result<()> {
         self.tokens.invalidate();
         let connection = self.pool.get().await?;
-        for (token_id, expires) in
-            revocation::current(&connection, self.config.tenant, unix_now()).await?
-        {
+        for (token_id, expires) in revocation::current(&connection, self.config.tenant, unix_now()).await? {
             self.tokens.revoke(token_id, expires);
         }
         self.tokens.set_listening(true);

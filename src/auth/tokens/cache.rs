@@ -71,23 +71,13 @@ impl TokenCache {
 
     /// To be called before a check begins.
     pub fn begin(&self, now: i64) -> Freshness {
-        Freshness {
-            epoch: self.epoch.load(Ordering::Acquire),
-            checked: now,
-        }
+        Freshness { epoch: self.epoch.load(Ordering::Acquire), checked: now }
     }
 
     /// Remembers a token that was found good.
     pub fn insert(&self, token: &str, principal: Arc<Principal>, freshness: Freshness) {
         let Freshness { epoch, checked } = freshness;
-        self.entries.insert(
-            digest(token),
-            Arc::new(Entry {
-                principal,
-                epoch,
-                checked,
-            }),
-        );
+        self.entries.insert(digest(token), Arc::new(Entry { principal, epoch, checked }));
     }
 
     /// Makes every check so far void.
@@ -102,20 +92,14 @@ impl TokenCache {
 
     /// Adds a revoked token.
     pub fn revoke(&self, token_id: String, expires: i64) {
-        let mut revoked = self
-            .revoked
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut revoked = self.revoked.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         revoked.insert(token_id, expires);
         self.revocations.store(revoked.len(), Ordering::Release);
     }
 
     /// Forgets revoked tokens that have expired at `now` (seconds).
     pub fn purge(&self, now: i64) {
-        let mut revoked = self
-            .revoked
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut revoked = self.revoked.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         revoked.retain(|_, expires| *expires > now);
         self.revocations.store(revoked.len(), Ordering::Release);
     }
@@ -123,20 +107,14 @@ impl TokenCache {
     /// Whether that token is known to be revoked.
     pub fn is_revoked(&self, token_id: &str) -> bool {
         self.revocations.load(Ordering::Acquire) > 0
-            && self
-                .revoked
-                .read()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .contains_key(token_id)
+            && self.revoked.read().unwrap_or_else(|poisoned| poisoned.into_inner()).contains_key(token_id)
     }
 }
 
 /// The whole token, signature and all, so that a hit is for what was verified and nothing else.
 fn digest(token: &str) -> Digest {
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(
-        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref(),
-    );
+    bytes.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref());
     bytes
 }
 

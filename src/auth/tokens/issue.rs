@@ -17,12 +17,7 @@ pub(crate) struct Grant<'a> {
 }
 
 /// A signed token for `grant`, and how many seconds it holds.
-pub(crate) fn issue(
-    config: &AuthConfig,
-    keys: &ServerKeys,
-    grant: &Grant<'_>,
-    now: i64,
-) -> Result<(String, u64)> {
+pub(crate) fn issue(config: &AuthConfig, keys: &ServerKeys, grant: &Grant<'_>, now: i64) -> Result<(String, u64)> {
     let key = keys.signing()?;
     let lifetime = config.access_token_lifetime.as_secs();
     let mut header = Header::new(ACCESS_TOKEN_ALGORITHM);
@@ -39,8 +34,5 @@ pub(crate) fn issue(
         scope: grant.scope,
         purpose_of_use: grant.purpose_of_use,
     };
-    Ok((
-        jsonwebtoken::encode(&header, &claims, &key.encoding)?,
-        lifetime,
-    ))
+    Ok((jsonwebtoken::encode(&header, &claims, &key.encoding)?, lifetime))
 }

@@ -33,41 +33,20 @@ const fn icd(code: &'static str, display: &'static str) -> Code {
 }
 
 const fn infusion(code: &'static str, display: &'static str, sig: &'static str) -> Drug {
-    Drug {
-        code: Code::new(RXNORM, code, display),
-        name: display,
-        sig,
-        per_day: 0,
-        route: INTRAVENOUS,
-    }
+    Drug { code: Code::new(RXNORM, code, display), name: display, sig, per_day: 0, route: INTRAVENOUS }
 }
 
-const fn axes(
-    shock: f64,
-    lung: f64,
-    kidney: f64,
-    inflammation: f64,
-    liver: f64,
-    brain: f64,
-    heart: f64,
-) -> Axes {
+const fn axes(shock: f64, lung: f64, kidney: f64, inflammation: f64, liver: f64, brain: f64, heart: f64) -> Axes {
     Axes([shock, lung, kidney, inflammation, liver, brain, heart])
 }
 
-const NOREPINEPHRINE: Drug = infusion(
-    "7512",
-    "norepinephrine",
-    "0.02 to 0.5 mcg/kg/min to keep mean arterial pressure at 65 mmHg",
-);
+const NOREPINEPHRINE: Drug =
+    infusion("7512", "norepinephrine", "0.02 to 0.5 mcg/kg/min to keep mean arterial pressure at 65 mmHg");
 const VANCOMYCIN: Drug = infusion("11124", "vancomycin", "15 mg/kg every 12 hours, by level");
 const PROPOFOL: Drug = infusion("8782", "propofol", "5 to 50 mcg/kg/min, light sedation");
 const HEPARIN: Drug = infusion("5224", "heparin", "5000 units subcutaneously every 8 hours");
 const CEFTRIAXONE: Drug = infusion("2193", "ceftriaxone", "1 g every 24 hours");
-const PIPERACILLIN: Drug = infusion(
-    "8339",
-    "piperacillin",
-    "4.5 g with tazobactam every 8 hours",
-);
+const PIPERACILLIN: Drug = infusion("8339", "piperacillin", "4.5 g with tazobactam every 8 hours");
 const PANTOPRAZOLE: Drug = infusion("40790", "pantoprazole", "40 mg every 12 hours");
 const VASOPRESSIN: Drug = infusion("11149", "vasopressin (USP)", "0.03 units/min");
 
@@ -95,24 +74,14 @@ pub(crate) static SEPTIC_SHOCK: Illness = Illness {
     ruled_out: "No meningismus. CT shows no abscess and no evidence of bowel perforation",
     axes: axes(0.95, 0.8, 0.9, 0.95, 0.6, 0.8, 0.3),
     course: CRISIS,
-    drugs: &[
-        NOREPINEPHRINE,
-        VASOPRESSIN,
-        PIPERACILLIN,
-        VANCOMYCIN,
-        PROPOFOL,
-        HEPARIN,
-    ],
+    drugs: &[NOREPINEPHRINE, VASOPRESSIN, PIPERACILLIN, VANCOMYCIN, PROPOFOL, HEPARIN],
     procedures: &[INTUBATION, VENTILATION, CHEST_XRAY],
 };
 
 /// Recovery after planned heart surgery, which the ordinary patient makes.
 pub(crate) static AFTER_BYPASS: Illness = Illness {
     code: snomed("53741008", "Coronary arteriosclerosis"),
-    icd: icd(
-        "I25.10",
-        "Atherosclerotic heart disease of native coronary artery without angina pectoris",
-    ),
+    icd: icd("I25.10", "Atherosclerotic heart disease of native coronary artery without angina pectoris"),
     name: "coronary artery disease after planned bypass grafting",
     complaint: "planned three-vessel bypass grafting, uneventful, extubated six hours after surgery",
     ruled_out: "No bleeding from the drains. No evidence of tamponade or graft failure",
@@ -266,10 +235,7 @@ pub(crate) static MINOR: &[&Illness] = &[
     },
     &Illness {
         code: snomed("44465007", "Sprain of ankle"),
-        icd: icd(
-            "S93.409A",
-            "Sprain of unspecified ligament of unspecified ankle, initial encounter",
-        ),
+        icd: icd("S93.409A", "Sprain of unspecified ligament of unspecified ankle, initial encounter"),
         name: "ankle sprain",
         complaint: "twisted ankle on the stairs, able to bear weight",
         ruled_out: "X-ray without fracture. No numbness of the foot",
@@ -286,10 +252,7 @@ pub(crate) static MINOR: &[&Illness] = &[
     },
     &Illness {
         code: snomed("62106007", "Concussion with no loss of consciousness"),
-        icd: icd(
-            "S06.0X0A",
-            "Concussion without loss of consciousness, initial encounter",
-        ),
+        icd: icd("S06.0X0A", "Concussion without loss of consciousness, initial encounter"),
         name: "concussion without loss of consciousness",
         complaint: "fall from a bicycle with headache and one episode of vomiting",
         ruled_out: "No loss of consciousness. CT of the head negative for bleeding",

@@ -36,10 +36,9 @@ pub(crate) static FEMALE: &[&str] = &[
 
 /// Men's given names.
 pub(crate) static MALE: &[&str] = &[
-    "Ahmed", "Andre", "Benjamin", "Carlos", "Daniel", "Darnell", "Dmitri", "Eduardo", "Francis",
-    "George", "Hiroshi", "Isaac", "Jamal", "José", "Kevin", "Leonard", "Luis", "Malik", "Martin",
-    "Nikhil", "Oscar", "Patrick", "Quentin", "Raymond", "Samuel", "Thomas", "Tyrone", "Victor",
-    "Walter", "Wei",
+    "Ahmed", "Andre", "Benjamin", "Carlos", "Daniel", "Darnell", "Dmitri", "Eduardo", "Francis", "George", "Hiroshi",
+    "Isaac", "Jamal", "José", "Kevin", "Leonard", "Luis", "Malik", "Martin", "Nikhil", "Oscar", "Patrick", "Quentin",
+    "Raymond", "Samuel", "Thomas", "Tyrone", "Victor", "Walter", "Wei",
 ];
 
 /// Family names.

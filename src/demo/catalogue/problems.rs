@@ -32,13 +32,7 @@ pub(crate) const fn oral(
     sig: &'static str,
     per_day: u32,
 ) -> Drug {
-    Drug {
-        code: Code::new(RXNORM, code, display),
-        name,
-        sig,
-        per_day,
-        route: ORAL,
-    }
+    Drug { code: Code::new(RXNORM, code, display), name, sig, per_day, route: ORAL }
 }
 
 /// A long-standing problem.
@@ -83,13 +77,7 @@ pub(crate) static PROBLEMS: &[Problem] = &[
         share: 0.42,
         sensitivity: None,
         drugs: &[
-            oral(
-                "314076",
-                "lisinopril 10 MG Oral Tablet",
-                "lisinopril 10 mg",
-                "1 tablet by mouth once daily",
-                1,
-            ),
+            oral("314076", "lisinopril 10 MG Oral Tablet", "lisinopril 10 mg", "1 tablet by mouth once daily", 1),
             oral(
                 "310798",
                 "Hydrochlorothiazide 25 MG Oral Tablet",
@@ -137,11 +125,7 @@ pub(crate) static PROBLEMS: &[Problem] = &[
         share: 0.09,
         sensitivity: None,
         drugs: &[Drug {
-            code: Code::new(
-                RXNORM,
-                "745679",
-                "200 ACTUAT Albuterol 0.09 MG/ACTUAT Metered Dose Inhaler",
-            ),
+            code: Code::new(RXNORM, "745679", "200 ACTUAT Albuterol 0.09 MG/ACTUAT Metered Dose Inhaler"),
             name: "albuterol inhaler",
             sig: "2 puffs every 4 to 6 hours as needed for wheezing",
             per_day: 0,
@@ -150,10 +134,7 @@ pub(crate) static PROBLEMS: &[Problem] = &[
     },
     Problem {
         code: snomed("13645005", "Chronic obstructive lung disease"),
-        icd: icd(
-            "J44.9",
-            "Chronic obstructive pulmonary disease, unspecified",
-        ),
+        icd: icd("J44.9", "Chronic obstructive pulmonary disease, unspecified"),
         name: "COPD",
         from_age: 55,
         share: 0.13,
@@ -172,22 +153,13 @@ pub(crate) static PROBLEMS: &[Problem] = &[
     },
     Problem {
         code: snomed("53741008", "Coronary arteriosclerosis"),
-        icd: icd(
-            "I25.10",
-            "Atherosclerotic heart disease of native coronary artery without angina pectoris",
-        ),
+        icd: icd("I25.10", "Atherosclerotic heart disease of native coronary artery without angina pectoris"),
         name: "coronary artery disease",
         from_age: 50,
         share: 0.18,
         sensitivity: None,
         drugs: &[
-            oral(
-                "243670",
-                "Aspirin 81 MG Oral Tablet",
-                "aspirin 81 mg",
-                "1 tablet by mouth once daily",
-                1,
-            ),
+            oral("243670", "Aspirin 81 MG Oral Tablet", "aspirin 81 mg", "1 tablet by mouth once daily", 1),
             oral(
                 "866412",
                 "24 HR metoprolol succinate 100 MG Extended Release Oral Tablet",
@@ -232,10 +204,7 @@ pub(crate) static PROBLEMS: &[Problem] = &[
     },
     Problem {
         code: snomed("235595009", "Gastroesophageal reflux disease"),
-        icd: icd(
-            "K21.9",
-            "Gastro-esophageal reflux disease without esophagitis",
-        ),
+        icd: icd("K21.9", "Gastro-esophageal reflux disease without esophagitis"),
         name: "gastroesophageal reflux disease",
         from_age: 25,
         share: 0.2,
@@ -265,10 +234,7 @@ pub(crate) static PROBLEMS: &[Problem] = &[
     },
     Problem {
         code: snomed("64859006", "Osteoporosis"),
-        icd: icd(
-            "M81.0",
-            "Age-related osteoporosis without current pathological fracture",
-        ),
+        icd: icd("M81.0", "Age-related osteoporosis without current pathological fracture"),
         name: "osteoporosis",
         from_age: 62,
         share: 0.16,
@@ -288,13 +254,7 @@ pub(crate) static PROBLEMS: &[Problem] = &[
         from_age: 18,
         share: 0.11,
         sensitivity: Some("PSY"),
-        drugs: &[oral(
-            "312941",
-            "Sertraline 50 MG Oral Tablet",
-            "sertraline 50 mg",
-            "1 tablet by mouth once daily",
-            1,
-        )],
+        drugs: &[oral("312941", "Sertraline 50 MG Oral Tablet", "sertraline 50 mg", "1 tablet by mouth once daily", 1)],
     },
     Problem {
         code: snomed("197480006", "Anxiety disorder"),

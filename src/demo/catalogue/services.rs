@@ -3,11 +3,7 @@
 use crate::datatypes::{CVX, Code, snomed};
 
 /// The yearly influenza vaccine.
-pub(crate) const INFLUENZA: Code = Code::new(
-    CVX,
-    "140",
-    "Influenza, seasonal, injectable, preservative free",
-);
+pub(crate) const INFLUENZA: Code = Code::new(CVX, "140", "Influenza, seasonal, injectable, preservative free");
 
 /// Other vaccines: code and from which age in years.
 pub(crate) static VACCINES: &[(Code, i64)] = &[
@@ -20,10 +16,7 @@ pub(crate) static VACCINES: &[(Code, i64)] = &[
         ),
         12,
     ),
-    (
-        Code::new(CVX, "33", "pneumococcal polysaccharide vaccine, 23 valent"),
-        65,
-    ),
+    (Code::new(CVX, "33", "pneumococcal polysaccharide vaccine, 23 valent"), 65),
     (Code::new(CVX, "121", "zoster vaccine, live"), 60),
 ];
 

@@ -51,9 +51,7 @@ enum Form {
 impl DateTime {
     /// Parses a FHIR `dateTime`: a year, month, day, or day and time with seconds and time zone.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        parse(text, Form::DateTime).ok_or(ParseError {
-            datatype: "dateTime",
-        })
+        parse(text, Form::DateTime).ok_or(ParseError { datatype: "dateTime" })
     }
 
     /// Parses a FHIR `date`: a year, month or day.
@@ -63,9 +61,7 @@ impl DateTime {
 
     /// Parses a FHIR `instant`: day, time to the second at least, and time zone.
     pub fn parse_instant(text: &str) -> Result<Self, ParseError> {
-        parse(text, Form::Instant).ok_or(ParseError {
-            datatype: "instant",
-        })
+        parse(text, Form::Instant).ok_or(ParseError { datatype: "instant" })
     }
 
     /// Parses the value of a date search parameter: as `dateTime`, but seconds and time zone may be
@@ -122,33 +118,21 @@ impl Reader<'_> {
 }
 
 fn parse(text: &str, form: Form) -> Option<DateTime> {
-    let mut reader = Reader {
-        rest: text.as_bytes(),
-    };
+    let mut reader = Reader { rest: text.as_bytes() };
     let year = reader.take_number(4, 1, 9999)?;
     if reader.is_empty() {
         return calendar(form, Precision::Year, (year, 1, 1), (year + 1, 1, 1));
     }
     let month = reader.take(b'-').then(|| reader.take_number(2, 1, 12))??;
     if reader.is_empty() {
-        let next = if month == 12 {
-            (year + 1, 1, 1)
-        } else {
-            (year, month + 1, 1)
-        };
+        let next = if month == 12 { (year + 1, 1, 1) } else { (year, month + 1, 1) };
         return calendar(form, Precision::Month, (year, month, 1), next);
     }
-    let day = reader
-        .take(b'-')
-        .then(|| reader.take_number(2, 1, days_in_month(year, month)))??;
+    let day = reader.take(b'-').then(|| reader.take_number(2, 1, days_in_month(year, month)))??;
     let midnight = days_from_civil(year, month, day) * DAY;
     if reader.is_empty() {
         let interval = Interval::new(midnight, midnight + DAY);
-        return (form != Form::Instant).then_some(DateTime {
-            interval,
-            precision: Precision::Day,
-            offset: None,
-        });
+        return (form != Form::Instant).then_some(DateTime { interval, precision: Precision::Day, offset: None });
     }
     if form == Form::Date || !reader.take(b'T') {
         return None;
@@ -156,19 +140,10 @@ fn parse(text: &str, form: Form) -> Option<DateTime> {
     time(reader, form, midnight)
 }
 
-fn calendar(
-    form: Form,
-    precision: Precision,
-    from: (i64, i64, i64),
-    to: (i64, i64, i64),
-) -> Option<DateTime> {
+fn calendar(form: Form, precision: Precision, from: (i64, i64, i64), to: (i64, i64, i64)) -> Option<DateTime> {
     let start = |(year, month, day)| days_from_civil(year, month, day) * DAY;
     let interval = Interval::new(start(from), start(to));
-    (form != Form::Instant).then_some(DateTime {
-        interval,
-        precision,
-        offset: None,
-    })
+    (form != Form::Instant).then_some(DateTime { interval, precision, offset: None })
 }
 
 fn time(mut reader: Reader<'_>, form: Form, midnight: i64) -> Option<DateTime> {
@@ -182,10 +157,7 @@ fn time(mut reader: Reader<'_>, form: Form, midnight: i64) -> Option<DateTime> {
         if reader.take(b'.') {
             let (fraction, digits) = take_fraction(&mut reader)?;
             moment += fraction;
-            (precision, width) = (
-                Precision::Fraction(digits),
-                10_i64.pow(6 - u32::from(digits)),
-            );
+            (precision, width) = (Precision::Fraction(digits), 10_i64.pow(6 - u32::from(digits)));
         }
     } else if form != Form::Search {
         return None;
@@ -195,26 +167,16 @@ fn time(mut reader: Reader<'_>, form: Form, midnight: i64) -> Option<DateTime> {
         return None;
     }
     moment -= i64::from(offset.unwrap_or(0)) * 60 * SECOND;
-    Some(DateTime {
-        interval: Interval::new(moment, moment + width),
-        precision,
-        offset,
-    })
+    Some(DateTime { interval: Interval::new(moment, moment + width), precision, offset })
 }
 
 /// The digits after the point, as microseconds, and how many of them count (at most 6).
 fn take_fraction(reader: &mut Reader<'_>) -> Option<(i64, u8)> {
-    let length = reader
-        .rest
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let length = reader.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = reader.rest.split_at(length);
     reader.rest = rest;
     let counted = length.min(6);
-    let number = digits[..counted]
-        .iter()
-        .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    let number = digits[..counted].iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
     (length > 0).then_some((number * 10_i64.pow(6 - counted as u32), counted as u8))
 }
 
@@ -234,9 +196,7 @@ fn take_offset(reader: &mut Reader<'_>, form: Form) -> Option<Option<i16>> {
     };
     let hours = reader.take_number(2, 0, 14)?;
     let last_minute = if hours == 14 { 0 } else { 59 };
-    let minutes = reader
-        .take(b':')
-        .then(|| reader.take_number(2, 0, last_minute))??;
+    let minutes = reader.take(b':').then(|| reader.take_number(2, 0, last_minute))??;
     Some(Some(sign * (hours * 60 + minutes) as i16))
 }
 
@@ -255,8 +215,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (cycle, year_of_cycle) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    cycle * 146_097 + year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100 + day_of_year
-        - 719_468
+    cycle * 146_097 + year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100 + day_of_year - 719_468
 }
 
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -265,11 +224,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let year_of_cycle = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day_of_year = day - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let march_month = (5 * day_of_year + 2) / 153;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
     (year, month, day_of_year - (153 * march_month + 2) / 5 + 1)
 }
@@ -287,30 +242,15 @@ mod tests {
     #[test]
     fn a_value_spans_what_it_leaves_open() {
         let expected = |low: &str, high: &str| (low.to_owned(), high.to_owned());
-        assert_eq!(
-            span("2012"),
-            expected("2012-01-01T00:00:00.000Z", "2013-01-01T00:00:00.000Z")
-        );
-        assert_eq!(
-            span("2012-12"),
-            expected("2012-12-01T00:00:00.000Z", "2013-01-01T00:00:00.000Z")
-        );
-        assert_eq!(
-            span("2012-02-28"),
-            expected("2012-02-28T00:00:00.000Z", "2012-02-29T00:00:00.000Z")
-        );
-        assert_eq!(
-            span("2012-02-28T10:30"),
-            expected("2012-02-28T10:30:00.000Z", "2012-02-28T10:31:00.000Z")
-        );
+        assert_eq!(span("2012"), expected("2012-01-01T00:00:00.000Z", "2013-01-01T00:00:00.000Z"));
+        assert_eq!(span("2012-12"), expected("2012-12-01T00:00:00.000Z", "2013-01-01T00:00:00.000Z"));
+        assert_eq!(span("2012-02-28"), expected("2012-02-28T00:00:00.000Z", "2012-02-29T00:00:00.000Z"));
+        assert_eq!(span("2012-02-28T10:30"), expected("2012-02-28T10:30:00.000Z", "2012-02-28T10:31:00.000Z"));
         assert_eq!(
             span("2012-02-28T10:30:15.25+02:00"),
             expected("2012-02-28T08:30:15.250Z", "2012-02-28T08:30:15.260Z")
         );
-        assert_eq!(
-            span("2012-02-28T10:30 02:00"),
-            span("2012-02-28T10:30+02:00")
-        );
+        assert_eq!(span("2012-02-28T10:30 02:00"), span("2012-02-28T10:30+02:00"));
         assert_eq!(span("2016-12-31T23:59:60Z").0, "2017-01-01T00:00:00.000Z");
     }
 

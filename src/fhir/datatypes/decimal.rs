@@ -6,8 +6,8 @@ use super::{Interval, ParseError};
 
 /// Powers of ten that a double holds exactly.
 const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
 ];
 
 /// A decimal as written: its value, and the values that its written digits stand for.
@@ -25,11 +25,7 @@ pub struct Decimal {
 impl Decimal {
     /// Parses the text of a FHIR `decimal` (or `integer`): JSON's number grammar.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Parts::read(text)
-            .and_then(|parts| parts.decimal(text))
-            .ok_or(ParseError {
-                datatype: "decimal",
-            })
+        Parts::read(text).and_then(|parts| parts.decimal(text)).ok_or(ParseError { datatype: "decimal" })
     }
 
     /// The value as it stands in index columns: `[s, s + 1)` where `s` is its [`sortable_f64`].
@@ -39,10 +35,7 @@ impl Decimal {
 
     /// The implied interval as it stands in index columns.
     pub fn implied_sortable(&self) -> Interval<i64> {
-        Interval::new(
-            sortable_f64(self.implied.low),
-            sortable_f64(self.implied.high),
-        )
+        Interval::new(sortable_f64(self.implied.low), sortable_f64(self.implied.high))
     }
 }
 
@@ -57,11 +50,7 @@ pub(crate) fn point(value: f64) -> Interval<i64> {
 pub fn sortable_f64(value: f64) -> i64 {
     let bits = (value + 0.0).to_bits() as i64;
     // Negative doubles grow away from zero with their bits: mirror them.
-    if bits < 0 {
-        i64::MIN.wrapping_sub(bits)
-    } else {
-        bits
-    }
+    if bits < 0 { i64::MIN.wrapping_sub(bits) } else { bits }
 }
 
 /// A number as sign, digits and power of ten.
@@ -95,17 +84,8 @@ impl Parts {
         let mantissa = whole
             .bytes()
             .chain(fraction.bytes())
-            .try_fold(0_u128, |number, digit| {
-                number
-                    .checked_mul(10)?
-                    .checked_add(u128::from(digit - b'0'))
-            });
-        Some(Self {
-            negative,
-            mantissa,
-            decimals: fraction.len() as i64,
-            exponent,
-        })
+            .try_fold(0_u128, |number, digit| number.checked_mul(10)?.checked_add(u128::from(digit - b'0')));
+        Some(Self { negative, mantissa, decimals: fraction.len() as i64, exponent })
     }
 
     fn decimal(&self, text: &str) -> Option<Decimal> {
@@ -121,10 +101,7 @@ impl Parts {
             let centre = i128::try_from(mantissa.checked_mul(shift)?).ok()?;
             let centre = if self.negative { -centre } else { centre };
             let power = exponent - decimals - 1;
-            Some(Interval::new(
-                scaled(centre - 5, power),
-                scaled(centre + 5, power),
-            ))
+            Some(Interval::new(scaled(centre - 5, power), scaled(centre + 5, power)))
         });
         // With more digits than a double tells apart, no less than the value itself.
         let own = Interval::new(value, value.next_up());
@@ -135,8 +112,7 @@ impl Parts {
 
 fn read_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let valid =
-        !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
     if valid { text.parse().ok() } else { None }
 }
 
@@ -176,10 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_number_is_refused() {
-        for text in [
-            "", "-", "1.", ".5", "+1", "01", "1e", "1e+", "0x1", "1_0", "NaN", "inf", " 1",
-            "1e999", "1,5",
-        ] {
+        for text in ["", "-", "1.", ".5", "+1", "01", "1e", "1e+", "0x1", "1_0", "NaN", "inf", " 1", "1e999", "1,5"] {
             assert!(Decimal::parse(text).is_err(), "{text}");
         }
         assert!(Decimal::parse(&"9".repeat(300)).is_ok());

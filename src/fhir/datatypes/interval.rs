@@ -28,24 +28,13 @@ impl<T: PartialOrd + Copy> Interval<T> {
     /// The smallest interval that holds both.
     pub fn envelope(&self, other: &Self) -> Self {
         Self {
-            low: if other.low < self.low {
-                other.low
-            } else {
-                self.low
-            },
-            high: if other.high > self.high {
-                other.high
-            } else {
-                self.high
-            },
+            low: if other.low < self.low { other.low } else { self.low },
+            high: if other.high > self.high { other.high } else { self.high },
         }
     }
 }
 
 impl Interval<i64> {
     /// All values: what a Period without start and end covers.
-    pub const ALL: Self = Self {
-        low: i64::MIN,
-        high: i64::MAX,
-    };
+    pub const ALL: Self = Self { low: i64::MIN, high: i64::MAX };
 }

@@ -35,14 +35,8 @@ mod tests {
         let year = DateTime::parse("2012").unwrap().interval;
         let whole = interval(r#"{"start":"2012","end":"2012"}"#);
         assert_eq!(whole, Some(year));
-        assert_eq!(
-            interval(r#"{"start":"2012"}"#),
-            Some(Interval::new(year.low, i64::MAX))
-        );
-        assert_eq!(
-            interval(r#"{"end":"2012"}"#),
-            Some(Interval::new(i64::MIN, year.high))
-        );
+        assert_eq!(interval(r#"{"start":"2012"}"#), Some(Interval::new(year.low, i64::MAX)));
+        assert_eq!(interval(r#"{"end":"2012"}"#), Some(Interval::new(i64::MIN, year.high)));
     }
 
     #[test]

@@ -55,30 +55,18 @@ impl<'a> Reference<'a> {
                 None => Self::Urn(text),
             };
         }
-        if let Some((resource_type, query)) =
-            text.split_once('?').filter(|(name, _)| is_type_name(name))
-        {
-            return Self::Conditional {
-                resource_type,
-                query,
-            };
+        if let Some((resource_type, query)) = text.split_once('?').filter(|(name, _)| is_type_name(name)) {
+            return Self::Conditional { resource_type, query };
         }
         if let Some((url, rest)) = text.split_once('|') {
             let version = rest.split_once('#').map_or(rest, |(version, _)| version);
             return Self::Canonical { url, version };
         }
         if text.contains("://") {
-            return Self::Absolute {
-                url: text,
-                target: last_segments(text),
-            };
+            return Self::Absolute { url: text, target: last_segments(text) };
         }
         match whole_segments(text) {
-            Some((resource_type, id, version)) => Self::Relative {
-                resource_type,
-                id,
-                version,
-            },
+            Some((resource_type, id, version)) => Self::Relative { resource_type, id, version },
             None => Self::Other(text),
         }
     }
@@ -87,10 +75,7 @@ impl<'a> Reference<'a> {
     /// relative. An empty base strips nothing.
     pub fn parse_below(text: &'a str, base: &str) -> Self {
         let base = base.strip_suffix('/').unwrap_or(base);
-        let below = text
-            .strip_prefix(base)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .filter(|_| !base.is_empty());
+        let below = text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).filter(|_| !base.is_empty());
         match below.map(Self::parse) {
             Some(relative @ (Self::Relative { .. } | Self::Conditional { .. })) => relative,
             _ => Self::parse(text),
@@ -100,9 +85,7 @@ impl<'a> Reference<'a> {
     /// The type that the text names, if it does.
     pub fn resource_type(&self) -> Option<&'a str> {
         match *self {
-            Self::Relative { resource_type, .. } | Self::Conditional { resource_type, .. } => {
-                Some(resource_type)
-            }
+            Self::Relative { resource_type, .. } | Self::Conditional { resource_type, .. } => Some(resource_type),
             Self::Absolute { target, .. } => target.map(|(resource_type, ..)| resource_type),
             _ => None,
         }
@@ -117,8 +100,7 @@ pub fn is_id(text: &str) -> bool {
 
 /// Whether `text` has the shape of a resource type's name: a capital, then letters.
 pub fn is_type_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_uppercase())
-        && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+    text.starts_with(|first: char| first.is_ascii_uppercase()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 type Target<'a> = (&'a str, &'a str, Option<&'a str>);
@@ -150,16 +132,9 @@ mod tests {
 
     #[test]
     fn each_form_is_known() {
-        let relative = |version| Reference::Relative {
-            resource_type: "Patient",
-            id: "1",
-            version,
-        };
+        let relative = |version| Reference::Relative { resource_type: "Patient", id: "1", version };
         assert_eq!(Reference::parse("Patient/1"), relative(None));
-        assert_eq!(
-            Reference::parse("Patient/1/_history/2"),
-            relative(Some("2"))
-        );
+        assert_eq!(Reference::parse("Patient/1/_history/2"), relative(Some("2")));
         assert_eq!(
             Reference::parse("https://a.example/fhir/Patient/1/_history/2"),
             Reference::Absolute {
@@ -169,58 +144,27 @@ mod tests {
         );
         assert_eq!(
             Reference::parse("http://hl7.org/fhir/ValueSet/x|4.0.1#part"),
-            Reference::Canonical {
-                url: "http://hl7.org/fhir/ValueSet/x",
-                version: "4.0.1"
-            }
+            Reference::Canonical { url: "http://hl7.org/fhir/ValueSet/x", version: "4.0.1" }
         );
         assert_eq!(Reference::parse("#p"), Reference::Fragment("p"));
         assert_eq!(Reference::parse("urn:uuid:1"), Reference::Urn("urn:uuid:1"));
         assert_eq!(
             Reference::parse("Practitioner?identifier=s|1"),
-            Reference::Conditional {
-                resource_type: "Practitioner",
-                query: "identifier=s|1"
-            }
+            Reference::Conditional { resource_type: "Practitioner", query: "identifier=s|1" }
         );
         assert_eq!(Reference::parse("patient/1"), Reference::Other("patient/1"));
-        assert_eq!(
-            Reference::parse("Patient/1/2"),
-            Reference::Other("Patient/1/2")
-        );
+        assert_eq!(Reference::parse("Patient/1/2"), Reference::Other("Patient/1/2"));
         assert_eq!(Reference::parse("Patient/"), Reference::Other("Patient/"));
     }
 
     #[test]
     fn only_the_given_base_is_stripped() {
         let text = "https://a.example/fhir/Patient/1";
-        let relative = Reference::Relative {
-            resource_type: "Patient",
-            id: "1",
-            version: None,
-        };
-        assert_eq!(
-            Reference::parse_below(text, "https://a.example/fhir"),
-            relative
-        );
-        assert_eq!(
-            Reference::parse_below(text, "https://a.example/fhir/"),
-            relative
-        );
-        for base in [
-            "",
-            "/",
-            "https://b.example/fhir",
-            "https://a.example/fh",
-            "https://a.example",
-        ] {
-            assert!(
-                matches!(
-                    Reference::parse_below(text, base),
-                    Reference::Absolute { .. }
-                ),
-                "{base}"
-            );
+        let relative = Reference::Relative { resource_type: "Patient", id: "1", version: None };
+        assert_eq!(Reference::parse_below(text, "https://a.example/fhir"), relative);
+        assert_eq!(Reference::parse_below(text, "https://a.example/fhir/"), relative);
+        for base in ["", "/", "https://b.example/fhir", "https://a.example/fh", "https://a.example"] {
+            assert!(matches!(Reference::parse_below(text, base), Reference::Absolute { .. }), "{base}");
         }
     }
 

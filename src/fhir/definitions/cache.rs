@@ -75,10 +75,7 @@ fn prune(directory: &Path, newest: &Path) {
         return;
     };
     let is_cache = |path: &Path| {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         path != newest && name.starts_with(PREFIX) && name.ends_with(SUFFIX)
     };
     let mut others: Vec<_> = entries

@@ -42,18 +42,12 @@ impl Collected {
             // Sending fails only where the parser has given up, and then says why itself.
             let reading = package.members(is_wanted, |member| sender.send(member).is_ok());
             drop(sender);
-            let parsed = parsing
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let parsed = parsing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             reading.and(parsed)
         })
     }
 
-    fn take_all(
-        &mut self,
-        package: &Package,
-        members: Receiver<Member>,
-    ) -> Result<(), PackageError> {
+    fn take_all(&mut self, package: &Package, members: Receiver<Member>) -> Result<(), PackageError> {
         for member in members {
             let value = package.parse(&member)?;
             if member.name == MANIFEST {
@@ -73,8 +67,7 @@ impl Collected {
             }
             Some("SearchParameter") => {
                 let parameter = RawSearchParameter::from_json(resource);
-                self.search_parameters
-                    .extend(parameter.map(|p| (p.url.clone(), p)));
+                self.search_parameters.extend(parameter.map(|p| (p.url.clone(), p)));
             }
             Some("CompartmentDefinition") => {
                 self.compartments.extend(Compartment::from_json(resource));
@@ -97,10 +90,7 @@ impl Collected {
             .filter(|binding| binding.strength == BindingStrength::Required)
             .map(|binding| binding.value_set.as_str())
             .collect();
-        let code_sets = required
-            .iter()
-            .filter_map(|url| self.terminology.expand(url))
-            .collect();
+        let code_sets = required.iter().filter_map(|url| self.terminology.expand(url)).collect();
         let types = Types::new(types, code_sets);
         let raw_search_parameters: Vec<_> = self.search_parameters.into_values().collect();
         Ok(Definitions {
@@ -124,12 +114,6 @@ fn is_wanted(member_name: &str) -> bool {
     member_name == MANIFEST
         || matches!(
             resource_type(member_name),
-            Some(
-                "StructureDefinition"
-                    | "SearchParameter"
-                    | "CompartmentDefinition"
-                    | "ValueSet"
-                    | "CodeSystem"
-            )
+            Some("StructureDefinition" | "SearchParameter" | "CompartmentDefinition" | "ValueSet" | "CodeSystem")
         )
 }

@@ -26,8 +26,7 @@ use crate::search::{ParameterTable, SearchError};
 pub use compartments::Compartment;
 pub use search_parameters::RawSearchParameter;
 pub use types::{
-    Binding, BindingStrength, ElementDefinition, TypeDefinition, TypeKind, TypeRef, Types,
-    choice_property,
+    Binding, BindingStrength, ElementDefinition, TypeDefinition, TypeKind, TypeRef, Types, choice_property,
 };
 pub use value_sets::CodeSet;
 
@@ -50,9 +49,7 @@ pub enum DefinitionsError {
     #[error(transparent)]
     SearchParameter(#[from] SearchError),
     /// None of the packages defines the types of FHIR.
-    #[error(
-        "none of the FHIR packages holds the core definitions: hl7.fhir.r4.examples 4.0.1 must be among them"
-    )]
+    #[error("none of the FHIR packages holds the core definitions: hl7.fhir.r4.examples 4.0.1 must be among them")]
     NoTypes,
 }
 
@@ -65,14 +62,8 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionsError`] where a package cannot be read, is not the pinned one, or the core is
     /// missing.
-    pub fn load_or_compile(
-        cache_dir: &Path,
-        packages: &[PathBuf],
-    ) -> Result<Arc<Self>, DefinitionsError> {
-        let packages: Vec<Package> = packages
-            .iter()
-            .map(|path| Package::open(path))
-            .collect::<Result<_, _>>()?;
+    pub fn load_or_compile(cache_dir: &Path, packages: &[PathBuf]) -> Result<Arc<Self>, DefinitionsError> {
+        let packages: Vec<Package> = packages.iter().map(|path| Package::open(path)).collect::<Result<_, _>>()?;
         let cached = cache::path(cache_dir, &packages);
         if let Some(definitions) = cache::load(&cached) {
             return Ok(Arc::new(definitions));
@@ -100,10 +91,7 @@ impl Definitions {
 
     /// The names of all resource types that can have instances, sorted.
     pub fn resource_types(&self) -> impl Iterator<Item = &str> {
-        self.types
-            .iter()
-            .filter(|ty| is_concrete_resource(ty))
-            .map(|ty| ty.name.as_str())
+        self.types.iter().filter(|ty| is_concrete_resource(ty)).map(|ty| ty.name.as_str())
     }
 
     /// Whether `name` is a resource type that can have instances.
@@ -113,11 +101,7 @@ impl Definitions {
 
     /// The element behind a JSON property of a type, and which of its types the property says it
     /// has: `("Observation", "valueQuantity")` gives `value` and `Quantity`.
-    pub fn element(
-        &self,
-        type_name: &str,
-        property: &str,
-    ) -> Option<(&ElementDefinition, &TypeRef)> {
+    pub fn element(&self, type_name: &str, property: &str) -> Option<(&ElementDefinition, &TypeRef)> {
         self.types.element(type_name, property)
     }
 

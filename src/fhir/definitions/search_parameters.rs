@@ -42,11 +42,7 @@ impl RawSearchParameter {
         };
         let url = resource.get_str("url")?;
         let base = strings("base");
-        if base.is_empty()
-            || !url
-                .strip_prefix(CORE)
-                .is_none_or(|name| is_base(name, &base))
-        {
+        if base.is_empty() || !url.strip_prefix(CORE).is_none_or(|name| is_base(name, &base)) {
             return None;
         }
         Some(Self {
@@ -56,11 +52,7 @@ impl RawSearchParameter {
             kind: parameter_type(resource.get_str("type")?)?,
             expression: resource.get_str("expression").map(str::to_owned),
             target: strings("target"),
-            components: resource
-                .items("component")
-                .iter()
-                .filter_map(component)
-                .collect(),
+            components: resource.items("component").iter().filter_map(component).collect(),
         })
     }
 }
@@ -68,10 +60,7 @@ impl RawSearchParameter {
 /// Whether a name below the core's canonical base is of the form that the base specification's own
 /// parameters have: `<Type>-<code>`, or one of the shared groups.
 fn is_base(name: &str, base: &[String]) -> bool {
-    let of_type = |ty: &String| {
-        name.strip_prefix(ty.as_str())
-            .is_some_and(|rest| rest.starts_with('-'))
-    };
+    let of_type = |ty: &String| name.strip_prefix(ty.as_str()).is_some_and(|rest| rest.starts_with('-'));
     base.iter().any(of_type) || SHARED.iter().any(|group| name.starts_with(group))
 }
 

@@ -2,9 +2,7 @@
 
 use crate::json::Value;
 
-use super::types::{
-    Binding, BindingStrength, ElementDefinition, TypeDefinition, TypeKind, TypeRef,
-};
+use super::types::{Binding, BindingStrength, ElementDefinition, TypeDefinition, TypeKind, TypeRef};
 use super::value_sets::without_version;
 
 /// Canonical base of the StructureDefinitions of FHIR itself.
@@ -36,22 +34,11 @@ pub(super) fn types(resource: &Value<'_>) -> Vec<TypeDefinition> {
         .iter()
         .filter_map(Element::new)
         .collect();
-    let base = resource
-        .get_str("baseDefinition")
-        .and_then(|url| url.strip_prefix(CORE));
+    let base = resource.get_str("baseDefinition").and_then(|url| url.strip_prefix(CORE));
     let abstract_ = resource.get("abstract").and_then(Value::as_bool) == Some(true);
     let own = children(name, kind, &elements);
-    let mut types = vec![TypeDefinition::new(
-        name.to_owned(),
-        kind,
-        base.map(str::to_owned),
-        abstract_,
-        own,
-    )];
-    for backbone in elements
-        .iter()
-        .filter(|element| is_backbone(element.path, &elements))
-    {
+    let mut types = vec![TypeDefinition::new(name.to_owned(), kind, base.map(str::to_owned), abstract_, own)];
+    for backbone in elements.iter().filter(|element| is_backbone(element.path, &elements)) {
         types.push(TypeDefinition::new(
             backbone.path.to_owned(),
             TypeKind::Backbone,
@@ -71,25 +58,16 @@ struct Element<'v> {
 
 impl<'v> Element<'v> {
     fn new(json: &'v Value<'v>) -> Option<Self> {
-        Some(Self {
-            path: json.get_str("path")?,
-            json,
-        })
+        Some(Self { path: json.get_str("path")?, json })
     }
 
     fn type_codes(&self) -> impl Iterator<Item = &'v str> {
-        self.json
-            .items("type")
-            .iter()
-            .filter_map(|ty| ty.get_str("code"))
+        self.json.items("type").iter().filter_map(|ty| ty.get_str("code"))
     }
 
     /// Whether this stands directly under `parent`.
     fn is_child_of(&self, parent: &str) -> bool {
-        self.path
-            .strip_prefix(parent)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .is_some_and(|name| !name.contains('.'))
+        self.path.strip_prefix(parent).and_then(|rest| rest.strip_prefix('.')).is_some_and(|name| !name.contains('.'))
     }
 }
 
@@ -110,11 +88,8 @@ fn definition(element: &Element<'_>, kind: TypeKind, all: &[Element<'_>]) -> Ele
     let (_, last) = element.path.rsplit_once('.').unwrap_or(("", element.path));
     let name = last.strip_suffix("[x]").unwrap_or(last);
     // Within a type the reference is `#Type.path`; from elsewhere a URL stands before the `#`.
-    let content_reference = element
-        .json
-        .get_str("contentReference")
-        .and_then(|reference| reference.rsplit('#').next())
-        .map(str::to_owned);
+    let content_reference =
+        element.json.get_str("contentReference").and_then(|reference| reference.rsplit('#').next()).map(str::to_owned);
     let types = if let Some(target) = &content_reference {
         vec![TypeRef::new(target.clone(), Vec::new())]
     } else if is_backbone(element.path, all) {
@@ -123,22 +98,13 @@ fn definition(element: &Element<'_>, kind: TypeKind, all: &[Element<'_>]) -> Ele
         // The R4 snapshots say `string` here; resource.html and the element's own page say `id`.
         vec![TypeRef::new("id", Vec::new())]
     } else {
-        element
-            .json
-            .items("type")
-            .iter()
-            .filter_map(type_ref)
-            .collect()
+        element.json.items("type").iter().filter_map(type_ref).collect()
     };
     let max = element.json.get_str("max").and_then(|max| max.parse().ok());
     ElementDefinition {
         name: name.to_owned(),
         choice: last.ends_with("[x]"),
-        min: element
-            .json
-            .get("min")
-            .and_then(Value::as_i64)
-            .map_or(0, |min| min.max(0) as u32),
+        min: element.json.get("min").and_then(Value::as_i64).map_or(0, |min| min.max(0) as u32),
         max,
         types,
         content_reference,
@@ -163,13 +129,8 @@ fn type_ref(ty: &Value<'_>) -> Option<TypeRef> {
 }
 
 fn fhir_type<'v>(ty: &'v Value<'_>) -> Option<&'v str> {
-    let extension = ty
-        .items("extension")
-        .iter()
-        .find(|extension| extension.get_str("url") == Some(FHIR_TYPE))?;
-    extension
-        .get_str("valueUrl")
-        .or_else(|| extension.get_str("valueUri"))
+    let extension = ty.items("extension").iter().find(|extension| extension.get_str("url") == Some(FHIR_TYPE))?;
+    extension.get_str("valueUrl").or_else(|| extension.get_str("valueUri"))
 }
 
 fn binding(binding: &Value<'_>) -> Option<Binding> {
@@ -180,9 +141,5 @@ fn binding(binding: &Value<'_>) -> Option<Binding> {
         _ => BindingStrength::Example,
     };
     let value_set = without_version(binding.get_str("valueSet")?).to_owned();
-    Some(Binding {
-        strength,
-        value_set,
-        codes: None,
-    })
+    Some(Binding { strength, value_set, codes: None })
 }

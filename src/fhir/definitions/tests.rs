@@ -11,10 +11,7 @@ pub(crate) fn r4() -> Option<Arc<Definitions>> {
         let cache_dir = crate::packages::default_cache_dir()?;
         let package = R4_CORE.path(&cache_dir);
         if !package.exists() {
-            eprintln!(
-                "SKIPPED: {} is not in the package cache",
-                R4_CORE.file_name()
-            );
+            eprintln!("SKIPPED: {} is not in the package cache", R4_CORE.file_name());
             return None;
         }
         Some(Definitions::load_or_compile(&cache_dir, &[package]).unwrap())
@@ -23,9 +20,7 @@ pub(crate) fn r4() -> Option<Arc<Definitions>> {
 }
 
 fn property(r4: &Definitions, type_name: &str, property: &str) -> (String, String) {
-    let (element, ty) = r4
-        .element(type_name, property)
-        .unwrap_or_else(|| panic!("{type_name}.{property}"));
+    let (element, ty) = r4.element(type_name, property).unwrap_or_else(|| panic!("{type_name}.{property}"));
     (element.name.clone(), ty.code.clone())
 }
 
@@ -36,14 +31,7 @@ fn r4_has_its_resource_types() {
     // R4 resourcelist.html; Resource and DomainResource are abstract.
     assert_eq!(types.len(), 146);
     assert!(types.contains(&"Observation") && types.contains(&"Parameters"));
-    for no_resource in [
-        "Resource",
-        "DomainResource",
-        "HumanName",
-        "Observation.component",
-        "vitalsigns",
-        "",
-    ] {
+    for no_resource in ["Resource", "DomainResource", "HumanName", "Observation.component", "vitalsigns", ""] {
         assert!(!r4.is_resource_type(no_resource), "{no_resource}");
     }
     assert!(r4.types().is_a("Observation", "Resource") && r4.types().is_a("Age", "Quantity"));
@@ -55,57 +43,24 @@ fn elements_have_their_types_and_cardinalities() {
     let Some(r4) = r4() else { return };
     let observation = r4.type_definition("Observation").unwrap();
     let status = observation.element("status").unwrap();
-    assert_eq!(
-        (status.min, status.max, status.is_list()),
-        (1, Some(1), false)
-    );
+    assert_eq!((status.min, status.max, status.is_list()), (1, Some(1), false));
     assert!(observation.element("category").unwrap().is_list());
-    assert_eq!(
-        property(&r4, "Observation", "id"),
-        ("id".into(), "id".into())
-    );
-    assert_eq!(
-        property(&r4, "Observation", "meta"),
-        ("meta".into(), "Meta".into())
-    );
-    assert_eq!(
-        property(&r4, "Observation.component", "extension"),
-        ("extension".into(), "Extension".into())
-    );
-    assert_eq!(
-        property(&r4, "Extension", "url"),
-        ("url".into(), "uri".into())
-    );
+    assert_eq!(property(&r4, "Observation", "id"), ("id".into(), "id".into()));
+    assert_eq!(property(&r4, "Observation", "meta"), ("meta".into(), "Meta".into()));
+    assert_eq!(property(&r4, "Observation.component", "extension"), ("extension".into(), "Extension".into()));
+    assert_eq!(property(&r4, "Extension", "url"), ("url".into(), "uri".into()));
     let (_, subject) = r4.element("Observation", "subject").unwrap();
-    assert_eq!(
-        subject.target_types,
-        ["Patient", "Group", "Device", "Location"]
-    );
-    assert!(
-        r4.element("Observation", "focus")
-            .unwrap()
-            .1
-            .target_types
-            .is_empty()
-    );
+    assert_eq!(subject.target_types, ["Patient", "Group", "Device", "Location"]);
+    assert!(r4.element("Observation", "focus").unwrap().1.target_types.is_empty());
     assert!(r4.element("Observation", "nonsense").is_none());
 }
 
 #[test]
 fn choices_resolve_by_property() {
     let Some(r4) = r4() else { return };
-    assert_eq!(
-        property(&r4, "Observation", "valueQuantity"),
-        ("value".into(), "Quantity".into())
-    );
-    assert_eq!(
-        property(&r4, "Observation", "valueDateTime"),
-        ("value".into(), "dateTime".into())
-    );
-    assert_eq!(
-        property(&r4, "Extension", "valueBase64Binary"),
-        ("value".into(), "base64Binary".into())
-    );
+    assert_eq!(property(&r4, "Observation", "valueQuantity"), ("value".into(), "Quantity".into()));
+    assert_eq!(property(&r4, "Observation", "valueDateTime"), ("value".into(), "dateTime".into()));
+    assert_eq!(property(&r4, "Extension", "valueBase64Binary"), ("value".into(), "base64Binary".into()));
     assert!(r4.element("Observation", "value").is_none());
     assert!(r4.element("Observation", "valueMoney").is_none());
 }
@@ -113,24 +68,12 @@ fn choices_resolve_by_property() {
 #[test]
 fn backbone_elements_are_types_and_content_references_resolve() {
     let Some(r4) = r4() else { return };
-    assert_eq!(
-        property(&r4, "Observation", "component").1,
-        "Observation.component"
-    );
-    assert_eq!(
-        property(&r4, "Observation.component", "referenceRange").1,
-        "Observation.referenceRange"
-    );
+    assert_eq!(property(&r4, "Observation", "component").1, "Observation.component");
+    assert_eq!(property(&r4, "Observation.component", "referenceRange").1, "Observation.referenceRange");
     assert_eq!(property(&r4, "Timing", "repeat").1, "Timing.repeat");
     assert_eq!(property(&r4, "Bundle.entry", "resource").1, "Resource");
-    let dangling = r4
-        .types()
-        .iter()
-        .flat_map(|ty| &ty.elements)
-        .flat_map(|element| &element.types);
-    let dangling: Vec<_> = dangling
-        .filter(|ty| r4.types().resolve(ty).is_none())
-        .collect();
+    let dangling = r4.types().iter().flat_map(|ty| &ty.elements).flat_map(|element| &element.types);
+    let dangling: Vec<_> = dangling.filter(|ty| r4.types().resolve(ty).is_none()).collect();
     assert!(dangling.is_empty(), "{dangling:?}");
 }
 
@@ -138,24 +81,12 @@ fn backbone_elements_are_types_and_content_references_resolve() {
 fn required_codes_imply_their_system() {
     let Some(r4) = r4() else { return };
     let gender = |code| r4.implicit_system("Patient", "gender", code);
-    assert_eq!(
-        gender("female"),
-        Some("http://hl7.org/fhir/administrative-gender")
-    );
+    assert_eq!(gender("female"), Some("http://hl7.org/fhir/administrative-gender"));
     assert_eq!(gender("F"), None);
-    assert_eq!(
-        r4.implicit_system("Observation", "category", "laboratory"),
-        None
-    );
+    assert_eq!(r4.implicit_system("Observation", "category", "laboratory"), None);
     // Nested concepts of the code system count too.
-    assert!(
-        r4.implicit_system("Task", "status", "in-progress")
-            .is_some()
-    );
-    assert!(
-        r4.implicit_system("Bundle.entry.request", "method", "PATCH")
-            .is_some()
-    );
+    assert!(r4.implicit_system("Task", "status", "in-progress").is_some());
+    assert!(r4.implicit_system("Bundle.entry.request", "method", "PATCH").is_some());
 }
 
 #[test]
@@ -163,26 +94,11 @@ fn search_parameters_are_those_of_the_base_specification() {
     let Some(r4) = r4() else { return };
     let all = r4.raw_search_parameters();
     let of = |base: &str| -> Vec<&str> {
-        all.iter()
-            .filter(|p| p.base.iter().any(|b| b == base))
-            .map(|p| p.code.as_str())
-            .collect()
+        all.iter().filter(|p| p.base.iter().any(|b| b == base)).map(|p| p.code.as_str()).collect()
     };
     let mut of_resource = of("Resource");
     of_resource.sort_unstable();
-    assert_eq!(
-        of_resource,
-        [
-            "_content",
-            "_id",
-            "_lastUpdated",
-            "_profile",
-            "_query",
-            "_security",
-            "_source",
-            "_tag"
-        ]
-    );
+    assert_eq!(of_resource, ["_content", "_id", "_lastUpdated", "_profile", "_query", "_security", "_source", "_tag"]);
     assert_eq!(of("DomainResource"), ["_text"]);
     for (base, code) in [
         ("Patient", "birthdate"),
@@ -195,12 +111,9 @@ fn search_parameters_are_those_of_the_base_specification() {
     ] {
         assert!(of(base).contains(&code), "{base} {code}");
     }
-    for (base, code) in [
-        ("Patient", "age"),
-        ("Device", "din"),
-        ("Observation", "dna-variant"),
-        ("Patient", "part-agree"),
-    ] {
+    for (base, code) in
+        [("Patient", "age"), ("Device", "din"), ("Observation", "dna-variant"), ("Patient", "part-agree")]
+    {
         assert!(!of(base).contains(&code), "{base} {code}");
     }
     // No code twice for one base.
@@ -211,10 +124,7 @@ fn search_parameters_are_those_of_the_base_specification() {
         codes.dedup();
         assert_eq!(codes.len(), count, "{base}");
     }
-    let composite = all
-        .iter()
-        .find(|p| p.code == "code-value-quantity")
-        .unwrap();
+    let composite = all.iter().find(|p| p.code == "code-value-quantity").unwrap();
     assert_eq!(composite.components.len(), 2);
 }
 
@@ -226,20 +136,14 @@ fn compartments_name_their_parameters() {
     assert_eq!(patient.parameters("Patient"), ["link"]);
     assert!(patient.parameters("Medication").is_empty());
     for owner in ["Encounter", "Practitioner", "RelatedPerson", "Device"] {
-        assert!(
-            r4.compartment(owner).is_some_and(|c| c.members.len() > 5),
-            "{owner}"
-        );
+        assert!(r4.compartment(owner).is_some_and(|c| c.members.len() > 5), "{owner}");
     }
     assert!(r4.compartment("Observation").is_none());
     // Each parameter named exists.
     for (resource_type, codes) in &patient.members {
         for code in codes {
             let exists = |p: &RawSearchParameter| p.code == *code && p.base.contains(resource_type);
-            assert!(
-                r4.raw_search_parameters().iter().any(exists),
-                "{resource_type} {code}"
-            );
+            assert!(r4.raw_search_parameters().iter().any(exists), "{resource_type} {code}");
         }
     }
 }
@@ -274,8 +178,5 @@ fn a_damaged_cache_is_not_used_and_old_ones_go() {
 
 #[test]
 fn without_the_core_there_are_no_definitions() {
-    assert!(matches!(
-        compile::compile(&[]),
-        Err(DefinitionsError::NoTypes)
-    ));
+    assert!(matches!(compile::compile(&[]), Err(DefinitionsError::NoTypes)));
 }

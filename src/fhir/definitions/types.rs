@@ -80,11 +80,7 @@ pub struct TypeRef {
 impl TypeRef {
     /// A reference to the type `code`.
     pub(super) fn new(code: impl Into<String>, target_types: Vec<String>) -> Self {
-        Self {
-            code: code.into(),
-            target_types,
-            index: None,
-        }
+        Self { code: code.into(), target_types, index: None }
     }
 }
 
@@ -132,14 +128,7 @@ impl TypeDefinition {
         abstract_: bool,
         elements: Vec<ElementDefinition>,
     ) -> Self {
-        Self {
-            name,
-            kind,
-            base,
-            abstract_,
-            elements,
-            properties: HashMap::new(),
-        }
+        Self { name, kind, base, abstract_, elements, properties: HashMap::new() }
     }
 
     /// The element behind a JSON property, and which of its types that property says it has
@@ -166,15 +155,10 @@ impl TypeDefinition {
         for (index, element) in self.elements.iter_mut().enumerate() {
             for (type_index, ty) in element.types.iter_mut().enumerate() {
                 ty.index = by_name.get(&ty.code).copied();
-                let property = if element.choice {
-                    choice_property(&element.name, &ty.code)
-                } else {
-                    element.name.clone()
-                };
+                let property =
+                    if element.choice { choice_property(&element.name, &ty.code) } else { element.name.clone() };
                 // One without choice has a single type, but in definitions of logical models.
-                self.properties
-                    .entry(property)
-                    .or_insert((index as u16, type_index as u16));
+                self.properties.entry(property).or_insert((index as u16, type_index as u16));
             }
             if let Some(binding) = &mut element.binding {
                 binding.codes = code_sets.get(&binding.value_set).copied();
@@ -197,11 +181,7 @@ impl Types {
     /// Puts types and code sets together, and resolves the names by which they refer to each other.
     pub(super) fn new(mut list: Vec<TypeDefinition>, code_sets: Vec<CodeSet>) -> Self {
         list.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut types = Self {
-            list,
-            code_sets,
-            by_name: HashMap::new(),
-        };
+        let mut types = Self { list, code_sets, by_name: HashMap::new() };
         types.link();
         types
     }
@@ -209,20 +189,8 @@ impl Types {
     /// Builds what is not stored: the maps by name, and the indexes that stand for names.
     pub(super) fn link(&mut self) {
         let number = |(index, name): (usize, &String)| (name.clone(), index as u32);
-        self.by_name = self
-            .list
-            .iter()
-            .map(|ty| &ty.name)
-            .enumerate()
-            .map(number)
-            .collect();
-        let code_sets = self
-            .code_sets
-            .iter()
-            .map(|set| &set.value_set)
-            .enumerate()
-            .map(number)
-            .collect();
+        self.by_name = self.list.iter().map(|ty| &ty.name).enumerate().map(number).collect();
+        let code_sets = self.code_sets.iter().map(|set| &set.value_set).enumerate().map(number).collect();
         for ty in &mut self.list {
             ty.link(&self.by_name, &code_sets);
         }
@@ -230,9 +198,7 @@ impl Types {
 
     /// The type `name`.
     pub fn get(&self, name: &str) -> Option<&TypeDefinition> {
-        self.by_name
-            .get(name)
-            .map(|index| &self.list[*index as usize])
+        self.by_name.get(name).map(|index| &self.list[*index as usize])
     }
 
     /// The definition a [`TypeRef`] of these types points to.
@@ -249,11 +215,7 @@ impl Types {
     }
 
     /// The element behind a JSON property of a type, and which of its types it has there.
-    pub fn element(
-        &self,
-        type_name: &str,
-        property: &str,
-    ) -> Option<(&ElementDefinition, &TypeRef)> {
+    pub fn element(&self, type_name: &str, property: &str) -> Option<(&ElementDefinition, &TypeRef)> {
         self.get(type_name)?.property(property)
     }
 

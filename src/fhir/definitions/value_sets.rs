@@ -25,9 +25,7 @@ impl CodeSet {
 
     /// Whether `code` of `system` is in it.
     pub fn contains_coding(&self, system: &str, code: &str) -> bool {
-        let start = self
-            .codes
-            .partition_point(|(present, _)| present.as_str() < code);
+        let start = self.codes.partition_point(|(present, _)| present.as_str() < code);
         self.codes[start..]
             .iter()
             .take_while(|(present, _)| present == code)
@@ -46,25 +44,15 @@ impl CodeSet {
     }
 
     fn position(&self, code: &str) -> Option<usize> {
-        let start = self
-            .codes
-            .partition_point(|(present, _)| present.as_str() < code);
-        self.codes
-            .get(start)
-            .filter(|(present, _)| present == code)
-            .map(|_| start)
+        let start = self.codes.partition_point(|(present, _)| present.as_str() < code);
+        self.codes.get(start).filter(|(present, _)| present == code).map(|_| start)
     }
 
     fn new(value_set: &str, members: BTreeMap<String, Vec<String>>) -> Self {
-        let mut set = Self {
-            value_set: value_set.to_owned(),
-            systems: Vec::new(),
-            codes: Vec::new(),
-        };
+        let mut set = Self { value_set: value_set.to_owned(), systems: Vec::new(), codes: Vec::new() };
         for (index, (system, codes)) in members.into_iter().enumerate() {
             set.systems.push(system);
-            set.codes
-                .extend(codes.into_iter().map(|code| (code, index as u16)));
+            set.codes.extend(codes.into_iter().map(|code| (code, index as u16)));
         }
         set.codes.sort();
         set.codes.dedup();
@@ -110,16 +98,11 @@ impl Terminology {
             return;
         };
         let includes = compose.items("include");
-        let filtered = includes
-            .iter()
-            .any(|include| include.get("filter").is_some());
+        let filtered = includes.iter().any(|include| include.get("filter").is_some());
         if filtered || compose.get("exclude").is_some() {
             return;
         }
-        self.value_sets.insert(
-            url.to_owned(),
-            includes.iter().map(Include::from_json).collect(),
-        );
+        self.value_sets.insert(url.to_owned(), includes.iter().map(Include::from_json).collect());
     }
 
     /// All codes of a value set, or None where they cannot be known from the packages.
@@ -222,10 +205,7 @@ mod tests {
             &[SYSTEM],
         );
         let set = terminology.expand("v").unwrap();
-        assert_eq!(
-            set.codes().collect::<Vec<_>>(),
-            ["a", "a1", "a11", "b", "b", "x"]
-        );
+        assert_eq!(set.codes().collect::<Vec<_>>(), ["a", "a1", "a11", "b", "b", "x"]);
         assert_eq!(set.system("a11"), Some("s"));
         assert_eq!(set.system("x"), Some("t"));
         assert_eq!(set.system("y"), None);
@@ -245,22 +225,8 @@ mod tests {
             ],
             &[],
         );
-        assert_eq!(
-            terminology
-                .expand("both")
-                .unwrap()
-                .codes()
-                .collect::<Vec<_>>(),
-            ["b"]
-        );
-        assert_eq!(
-            terminology
-                .expand("any")
-                .unwrap()
-                .codes()
-                .collect::<Vec<_>>(),
-            ["a", "b", "c"]
-        );
+        assert_eq!(terminology.expand("both").unwrap().codes().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(terminology.expand("any").unwrap().codes().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]
@@ -273,19 +239,9 @@ mod tests {
                 r#"{"url":"circle","compose":{"include":[{"valueSet":["circle"]}]}}"#,
                 r#"{"url":"part","compose":{"include":[{"system":"fragment"}]}}"#,
             ],
-            &[
-                SYSTEM,
-                r#"{"url":"fragment","content":"fragment","concept":[{"code":"a"}]}"#,
-            ],
+            &[SYSTEM, r#"{"url":"fragment","content":"fragment","concept":[{"code":"a"}]}"#],
         );
-        for url in [
-            "no-system",
-            "filter",
-            "exclude",
-            "circle",
-            "part",
-            "missing",
-        ] {
+        for url in ["no-system", "filter", "exclude", "circle", "part", "missing"] {
             assert!(terminology.expand(url).is_none(), "{url}");
         }
     }

@@ -15,14 +15,10 @@ fn main() {
         for _ in 0..batches {
             let start = std::time::Instant::now();
             for _ in 0..rounds {
-                r4.search()
-                    .extract(kind, std::hint::black_box(&value), &mut |_, _| values += 1);
+                r4.search().extract(kind, std::hint::black_box(&value), &mut |_, _| values += 1);
             }
             best = best.min(start.elapsed().as_nanos() / rounds);
         }
-        println!(
-            "{file}: {best} ns, {} values",
-            u128::from(values) / rounds / batches
-        );
+        println!("{file}: {best} ns, {} values", u128::from(values) / rounds / batches);
     }
 }

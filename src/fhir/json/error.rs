@@ -42,13 +42,13 @@ impl fmt::Display for JsonErrorKind {
             Self::InvalidEscape => f.write_str(
                 r#"invalid escape: a backslash must be followed by one of " \ / b f n r t or u and four hex digits"#,
             ),
-            Self::LoneSurrogate => f.write_str(
-                "half of a surrogate pair: write the character itself or both halves as \\u escapes",
-            ),
+            Self::LoneSurrogate => {
+                f.write_str("half of a surrogate pair: write the character itself or both halves as \\u escapes")
+            }
             Self::Nul => f.write_str("strings must not contain U+0000"),
-            Self::ControlCharacter => f.write_str(
-                "control characters in strings must be written as escapes, such as \\n or \\t",
-            ),
+            Self::ControlCharacter => {
+                f.write_str("control characters in strings must be written as escapes, such as \\n or \\t")
+            }
             Self::DuplicateName(name) => {
                 write!(f, "the member {name:?} occurs more than once in this object")
             }
@@ -79,11 +79,7 @@ pub struct JsonError {
 }
 
 fn at(expression: &str) -> String {
-    if expression.is_empty() {
-        String::new()
-    } else {
-        format!(", at {expression}")
-    }
+    if expression.is_empty() { String::new() } else { format!(", at {expression}") }
 }
 
 /// One step from a value to a part of it.
@@ -104,12 +100,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(kind: JsonErrorKind, offset: usize) -> Box<Self> {
-        Box::new(Self {
-            kind,
-            offset,
-            steps: Vec::new(),
-            root: None,
-        })
+        Box::new(Self { kind, offset, steps: Vec::new(), root: None })
     }
 
     pub(super) fn within(mut self: Box<Self>, step: Step) -> Box<Self> {
@@ -127,13 +118,7 @@ impl Fault {
             }
         }
         let (line, column) = position(text, self.offset);
-        JsonError {
-            kind: self.kind,
-            offset: self.offset,
-            line,
-            column,
-            expression,
-        }
+        JsonError { kind: self.kind, offset: self.offset, line, column, expression }
     }
 }
 

@@ -148,9 +148,7 @@ impl<'a> Value<'a> {
             Value::Bool(value) => Value::Bool(value),
             Value::Number(digits) => Value::Number(Cow::Owned(digits.into_owned())),
             Value::String(text) => Value::String(Cow::Owned(text.into_owned())),
-            Value::Array(items) => {
-                Value::Array(items.into_iter().map(Value::into_static).collect())
-            }
+            Value::Array(items) => Value::Array(items.into_iter().map(Value::into_static).collect()),
             Value::Object(members) => Value::Object(members.into_static()),
         }
     }
@@ -164,18 +162,12 @@ impl<'a> Object<'a> {
 
     /// The value of member `name`.
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.0
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
     /// The value of member `name`, to change.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value<'a>> {
-        self.0
-            .iter_mut()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value)
+        self.0.iter_mut().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
     /// Whether there is a member `name`.
@@ -200,11 +192,7 @@ impl<'a> Object<'a> {
 
     /// Sets member `name`: in place where it stands already, else as the last one. Returns the
     /// value it had.
-    pub fn set(
-        &mut self,
-        name: impl Into<Cow<'a, str>>,
-        value: impl Into<Value<'a>>,
-    ) -> Option<Value<'a>> {
+    pub fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Option<Value<'a>> {
         let index = self.0.len();
         self.insert_at(index, name, value)
     }
@@ -233,9 +221,7 @@ impl<'a> Object<'a> {
 
     /// A copy that owns its text.
     pub fn into_static(self) -> Object<'static> {
-        let owned = |(name, value): (Cow<'a, str>, Value<'a>)| {
-            (Cow::Owned(name.into_owned()), value.into_static())
-        };
+        let owned = |(name, value): (Cow<'a, str>, Value<'a>)| (Cow::Owned(name.into_owned()), value.into_static());
         Object(self.0.into_iter().map(owned).collect())
     }
 }

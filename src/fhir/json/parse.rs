@@ -32,13 +32,7 @@ type Parsed<T> = Result<T, Box<Fault>>;
 /// # Errors
 /// [`JsonError`] with the reason and place of the first fault.
 pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, JsonError> {
-    let mut parser = Parser {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        depth_left: limits.depth,
-        limits,
-    };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, depth_left: limits.depth, limits };
     parser.document().map_err(|fault| fault.into_error(text))
 }
 
@@ -94,11 +88,7 @@ impl<'a> Parser<'a, '_> {
 
     #[cold]
     fn fault(&self, kind: Kind) -> Box<Fault> {
-        let kind = if self.at >= self.bytes.len() {
-            Kind::UnexpectedEnd
-        } else {
-            kind
-        };
+        let kind = if self.at >= self.bytes.len() { Kind::UnexpectedEnd } else { kind };
         Fault::new(kind, self.at)
     }
 
@@ -145,9 +135,7 @@ impl<'a> Parser<'a, '_> {
         }
         loop {
             self.skip_space();
-            let item = self
-                .value()
-                .map_err(|fault| fault.within(Step::Item(items.len())))?;
+            let item = self.value().map_err(|fault| fault.within(Step::Item(items.len())))?;
             items.push(item);
             self.skip_space();
             match self.peek() {
@@ -157,9 +145,7 @@ impl<'a> Parser<'a, '_> {
                     return Ok(Value::Array(items));
                 }
                 _ => {
-                    return Err(
-                        self.fault(Kind::Expected("a comma or the array's closing bracket"))
-                    );
+                    return Err(self.fault(Kind::Expected("a comma or the array's closing bracket")));
                 }
             }
         }
@@ -247,11 +233,7 @@ impl<'a> Parser<'a, '_> {
             }
             valid &= self.skip_digits() > 0;
         }
-        if valid {
-            Ok(&self.text[start..self.at])
-        } else {
-            Err(Fault::new(Kind::InvalidNumber, start))
-        }
+        if valid { Ok(&self.text[start..self.at]) } else { Err(Fault::new(Kind::InvalidNumber, start)) }
     }
 
     #[inline]
@@ -307,19 +289,9 @@ impl<'a> Parser<'a, '_> {
         let length = memchr::memchr2(b'"', b'\\', rest);
         let plain = &rest[..length.unwrap_or(rest.len())];
         // Folded without an early exit, so that the compiler vectorises it.
-        if plain
-            .iter()
-            .fold(false, |found, byte| found | (*byte < 0x20))
-        {
-            let index = plain
-                .iter()
-                .position(|byte| *byte < 0x20)
-                .unwrap_or_default();
-            let kind = if plain[index] == 0 {
-                Kind::Nul
-            } else {
-                Kind::ControlCharacter
-            };
+        if plain.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
+            let index = plain.iter().position(|byte| *byte < 0x20).unwrap_or_default();
+            let kind = if plain[index] == 0 { Kind::Nul } else { Kind::ControlCharacter };
             return Err(Fault::new(kind, self.at + index));
         }
         self.at += plain.len();
@@ -407,11 +379,7 @@ impl Members<'_> {
     fn is_duplicate_among_many(&mut self, name: &str) -> bool {
         let (state, hashes) = &mut **self.hashes.get_or_insert_with(|| {
             let state = RandomState::new();
-            let hashes = self
-                .list
-                .iter()
-                .map(|(name, _)| state.hash_one(&**name))
-                .collect();
+            let hashes = self.list.iter().map(|(name, _)| state.hash_one(&**name)).collect();
             Box::new((state, hashes))
         });
         !hashes.insert(state.hash_one(name)) && self.has(name)

@@ -34,29 +34,15 @@ fn strings_without_escapes_are_borrowed() {
 
 #[test]
 fn escapes() {
-    assert_eq!(
-        read(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#)
-            .unwrap()
-            .as_str(),
-        Some("\"\\/\u{8}\u{c}\n\r\té😀")
-    );
-    assert_eq!(
-        Value::from("\u{1}\u{1f}\u{7f}").to_string(),
-        "\"\\u0001\\u001f\u{7f}\""
-    );
+    assert_eq!(read(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#).unwrap().as_str(), Some("\"\\/\u{8}\u{c}\n\r\té😀"));
+    assert_eq!(Value::from("\u{1}\u{1f}\u{7f}").to_string(), "\"\\u0001\\u001f\u{7f}\"");
 }
 
 #[test]
 fn refusals_by_kind() {
     use JsonErrorKind as K;
-    for number in [
-        "1.", "01", "-", "-01", ".5", "+1", "1e", "1e+", "1.e3", "-a",
-    ] {
-        assert_eq!(
-            refusal(&format!("[{number}]")).kind,
-            K::InvalidNumber,
-            "{number}"
-        );
+    for number in ["1.", "01", "-", "-01", ".5", "+1", "1e", "1e+", "1.e3", "-a"] {
+        assert_eq!(refusal(&format!("[{number}]")).kind, K::InvalidNumber, "{number}");
     }
     for (text, kind) in [
         ("", K::UnexpectedEnd),
@@ -70,21 +56,12 @@ fn refusals_by_kind() {
         ("{} {}", K::TrailingData),
         ("1 2", K::TrailingData),
         ("[1,]", K::Expected("a JSON value")),
-        (
-            "[1 2]",
-            K::Expected("a comma or the array's closing bracket"),
-        ),
-        (
-            r#"{"a":1 "b":2}"#,
-            K::Expected("a comma or the object's closing brace"),
-        ),
+        ("[1 2]", K::Expected("a comma or the array's closing bracket")),
+        (r#"{"a":1 "b":2}"#, K::Expected("a comma or the object's closing brace")),
         (r#"{"a":1,}"#, K::Expected("a member name in double quotes")),
         ("{a:1}", K::Expected("a member name in double quotes")),
         (r#"{"a" 1}"#, K::Expected("a colon after the member name")),
-        (
-            "nul1",
-            K::Expected("true, false, null or another JSON value"),
-        ),
+        ("nul1", K::Expected("true, false, null or another JSON value")),
         ("NaN", K::Expected("a JSON value")),
         (r#""\x""#, K::InvalidEscape),
         (r#""\u12g4""#, K::InvalidEscape),
@@ -97,10 +74,7 @@ fn refusals_by_kind() {
         (r#""\u0000""#, K::Nul),
         ("\"\0\"", K::Nul),
         ("\"a\nb\"", K::ControlCharacter),
-        (
-            "\"a string longer than the short scan\tb\"",
-            K::ControlCharacter,
-        ),
+        ("\"a string longer than the short scan\tb\"", K::ControlCharacter),
         ("\"a string longer than the short scan\0b\"", K::Nul),
         (r#"{"a":1,"a":2}"#, K::DuplicateName("a".into())),
         (r#"{"a":1,"\u0061":2}"#, K::DuplicateName("a".into())),
@@ -116,27 +90,17 @@ fn a_refusal_says_where() {
     assert_eq!(error.expression, "Patient.name[0].given[1]");
     assert_eq!((error.line, error.column), (2, 27));
     assert_eq!(&text[error.offset..error.offset + 6], "\\u0000");
-    assert_eq!(
-        error.to_string(),
-        "strings must not contain U+0000 (line 2, column 27, at Patient.name[0].given[1])"
-    );
-    let error = refusal(
-        r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"1","id":"2"}}]}"#,
-    );
+    assert_eq!(error.to_string(), "strings must not contain U+0000 (line 2, column 27, at Patient.name[0].given[1])");
+    let error =
+        refusal(r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"1","id":"2"}}]}"#);
     assert_eq!(error.expression, "Bundle.entry[0].resource.id");
 }
 
 #[test]
 fn invalid_utf8_says_where() {
     let error = parse_bytes(b"{\n\"a\":\"\xff\"}", &Limits::default()).unwrap_err();
-    assert_eq!(
-        (error.kind, error.line, error.column, error.offset),
-        (JsonErrorKind::InvalidUtf8, 2, 6, 7)
-    );
-    assert_eq!(
-        parse_bytes(b"[]", &Limits::default()),
-        Ok(Value::Array(vec![]))
-    );
+    assert_eq!((error.kind, error.line, error.column, error.offset), (JsonErrorKind::InvalidUtf8, 2, 6, 7));
+    assert_eq!(parse_bytes(b"[]", &Limits::default()), Ok(Value::Array(vec![])));
 }
 
 #[test]
@@ -144,10 +108,7 @@ fn nesting_is_bounded() {
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     assert!(read(&nested(128)).is_ok());
     assert_eq!(refusal(&nested(129)).kind, JsonErrorKind::TooDeep(128));
-    assert_eq!(
-        refusal(&"[{\"a\":".repeat(500_000)).kind,
-        JsonErrorKind::TooDeep(128)
-    );
+    assert_eq!(refusal(&"[{\"a\":".repeat(500_000)).kind, JsonErrorKind::TooDeep(128));
     // Siblings do not add up.
     assert!(read(&format!("[{}]", vec!["[[]]"; 300].join(","))).is_ok());
 }
@@ -158,10 +119,7 @@ fn duplicates_are_found_in_large_objects() {
     let text = format!("{{{}}}", members.join(","));
     assert_eq!(read(&text).unwrap().as_object().unwrap().len(), 20_000);
     let text = format!("{{{},\"m7\":1}}", members.join(","));
-    assert_eq!(
-        refusal(&text).kind,
-        JsonErrorKind::DuplicateName("m7".into())
-    );
+    assert_eq!(refusal(&text).kind, JsonErrorKind::DuplicateName("m7".into()));
 }
 
 #[test]
@@ -174,16 +132,12 @@ fn objects_keep_their_order_when_changed() {
     assert_eq!(object.insert_at(0, "c", 4), Some(Value::Number("3".into())));
     assert_eq!(object.remove("a"), Some(Value::Number("1".into())));
     assert_eq!(object.remove("a"), None);
-    assert_eq!(
-        value.into_static().to_string(),
-        r#"{"id":"new","b":"x","c":4,"d":true}"#
-    );
+    assert_eq!(value.into_static().to_string(), r#"{"id":"new","b":"x","c":4,"d":true}"#);
 }
 
 #[test]
 fn accessors() {
-    let value =
-        read(r#"{"s":"x","n":12,"d":1.50,"b":true,"l":[1],"o":{"p":"q"},"z":null}"#).unwrap();
+    let value = read(r#"{"s":"x","n":12,"d":1.50,"b":true,"l":[1],"o":{"p":"q"},"z":null}"#).unwrap();
     assert_eq!(value.get_str("s"), Some("x"));
     assert_eq!(value.get("n").and_then(Value::as_i64), Some(12));
     assert_eq!(value.get("d").and_then(Value::as_number), Some("1.50"));
@@ -206,11 +160,9 @@ fn any_json() -> impl Strategy<Value = String> {
     ];
     let value = leaf.prop_recursive(5, 64, 8, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..8)
-                .prop_map(|v| format!("[ {} ]", v.join(" ,\n"))),
+            prop::collection::vec(inner.clone(), 0..8).prop_map(|v| format!("[ {} ]", v.join(" ,\n"))),
             prop::collection::vec(("[a-d]{1,2}", inner), 0..8).prop_map(|v| {
-                let members: Vec<String> =
-                    v.iter().map(|(n, v)| format!("\"{n}\" : {v}")).collect();
+                let members: Vec<String> = v.iter().map(|(n, v)| format!("\"{n}\" : {v}")).collect();
                 format!("{{{}\t}}", members.join(", "))
             }),
         ]
@@ -229,9 +181,10 @@ fn any_json() -> impl Strategy<Value = String> {
 fn has_duplicates(value: &Value<'_>) -> bool {
     match value {
         Value::Array(items) => items.iter().any(has_duplicates),
-        Value::Object(object) => object.iter().enumerate().any(|(i, (name, value))| {
-            has_duplicates(value) || object.iter().take(i).any(|(n, _)| n == name)
-        }),
+        Value::Object(object) => object
+            .iter()
+            .enumerate()
+            .any(|(i, (name, value))| has_duplicates(value) || object.iter().take(i).any(|(n, _)| n == name)),
         _ => false,
     }
 }

@@ -36,34 +36,19 @@ impl Compiler<'_> {
                 _ => Err(format!("a boolean where {kind:?} values are needed")),
             };
         }
-        self.leaves(kind, expression, &self.root())
-            .map(Program::Values)
+        self.leaves(kind, expression, &self.root()).map(Program::Values)
     }
 
     /// The program of a composite: its base, and each component's type and expression.
-    pub(super) fn composite(
-        &self,
-        base: &Expression,
-        components: &[(ParameterType, Expression)],
-    ) -> Result<Program> {
+    pub(super) fn composite(&self, base: &Expression, components: &[(ParameterType, Expression)]) -> Result<Program> {
         let bases = self.paths(base, &self.root())?;
         let composites = bases.into_iter().map(|base| {
             let components = components.iter().map(|(kind, expression)| {
                 let from_resource = starts_at_resource(expression);
-                let start = if from_resource {
-                    self.root()
-                } else {
-                    self.at(&base.code)
-                };
-                Ok(Component {
-                    from_resource,
-                    leaves: self.leaves(*kind, expression, &start)?,
-                })
+                let start = if from_resource { self.root() } else { self.at(&base.code) };
+                Ok(Component { from_resource, leaves: self.leaves(*kind, expression, &start)? })
             });
-            Ok(Composite {
-                components: components.collect::<Result<_>>()?,
-                base: base.steps,
-            })
+            Ok(Composite { components: components.collect::<Result<_>>()?, base: base.steps })
         });
         composites.collect::<Result<_>>().map(Program::Composite)
     }
@@ -74,21 +59,12 @@ impl Compiler<'_> {
 
     /// An empty path at an element of type `code`.
     fn at(&self, code: &str) -> Typed {
-        Typed {
-            steps: Vec::new(),
-            code: code.to_owned(),
-            binding: None,
-        }
+        Typed { steps: Vec::new(), code: code.to_owned(), binding: None }
     }
 
     /// The paths of an expression that end in a datatype which `kind` reads. Of a choice of types
     /// those that it does not read are left out, but each branch must have one that it does.
-    fn leaves(
-        &self,
-        kind: ParameterType,
-        expression: &Expression,
-        start: &Typed,
-    ) -> Result<Vec<Leaf>> {
+    fn leaves(&self, kind: ParameterType, expression: &Expression, start: &Typed) -> Result<Vec<Leaf>> {
         let branches = match expression {
             Expression::Union(branches) => branches.as_slice(),
             one => std::slice::from_ref(one),
@@ -97,15 +73,9 @@ impl Compiler<'_> {
         for branch in branches {
             let paths = self.paths(branch, start)?;
             let codes: Vec<String> = paths.iter().map(|path| path.code.clone()).collect();
-            let found: Vec<Leaf> = paths
-                .into_iter()
-                .flat_map(|path| self.leaf(kind, path))
-                .collect();
+            let found: Vec<Leaf> = paths.into_iter().flat_map(|path| self.leaf(kind, path)).collect();
             if found.is_empty() && !codes.is_empty() {
-                return Err(format!(
-                    "{kind:?} values cannot be read from {}",
-                    codes.join(", ")
-                ));
+                return Err(format!("{kind:?} values cannot be read from {}", codes.join(", ")));
             }
             leaves.extend(found);
         }
@@ -119,19 +89,10 @@ impl Compiler<'_> {
     fn leaf(&self, kind: ParameterType, path: Typed) -> Vec<Leaf> {
         if path.code == "Extension" {
             let values = self.member(&path, "value").unwrap_or_default();
-            return values
-                .into_iter()
-                .flat_map(|value| self.leaf(kind, value))
-                .collect();
+            return values.into_iter().flat_map(|value| self.leaf(kind, value)).collect();
         }
         let conversion = Conversion::of(kind, &path.code, path.binding.as_ref(), self.types);
-        conversion
-            .into_iter()
-            .map(|conversion| Leaf {
-                path: path.steps.clone(),
-                conversion,
-            })
-            .collect()
+        conversion.into_iter().map(|conversion| Leaf { path: path.steps.clone(), conversion }).collect()
     }
 
     /// The paths of an expression from `start`. None for a path that begins with another resource
@@ -150,10 +111,7 @@ impl Compiler<'_> {
                 let Some((first, rest)) = steps.split_first() else {
                     return Ok(Vec::new());
                 };
-                rest.iter()
-                    .try_fold(self.first(first, start)?, |paths, step| {
-                        self.step(step, paths)
-                    })
+                rest.iter().try_fold(self.first(first, start)?, |paths, step| self.step(step, paths))
             }
             _ => Err("a boolean where elements are needed".to_owned()),
         }
@@ -166,11 +124,7 @@ impl Compiler<'_> {
             Syntax::This => Ok(vec![start.clone()]),
             Syntax::Name(name) if self.is_type(name) => {
                 let fits = self.types.is_a(&start.code, name);
-                Ok(if fits {
-                    vec![start.clone()]
-                } else {
-                    Vec::new()
-                })
+                Ok(if fits { vec![start.clone()] } else { Vec::new() })
             }
             other => self.step(other, vec![start.clone()]),
         }
@@ -178,9 +132,7 @@ impl Compiler<'_> {
 
     /// Whether a name is that of a resource type rather than of an element.
     fn is_type(&self, name: &str) -> bool {
-        self.types
-            .get(name)
-            .is_some_and(|ty| ty.kind == TypeKind::Resource)
+        self.types.get(name).is_some_and(|ty| ty.kind == TypeKind::Resource)
     }
 
     fn step(&self, step: &Syntax, paths: Vec<Typed>) -> Result<Vec<Typed>> {
@@ -192,8 +144,7 @@ impl Compiler<'_> {
             Syntax::Cast(code) => cast(paths, code),
             Syntax::Index(index) => paths.into_iter().map(|path| item(path, *index)).collect(),
             Syntax::Extension(url) => {
-                let with_extension =
-                    |path| push(path, Step::Extension(url.as_str().into()), "Extension");
+                let with_extension = |path| push(path, Step::Extension(url.as_str().into()), "Extension");
                 Ok(paths.into_iter().map(with_extension).collect())
             }
             Syntax::Where(inner) => paths
@@ -204,9 +155,7 @@ impl Compiler<'_> {
                     Ok(path)
                 })
                 .collect(),
-            Syntax::Group(_) | Syntax::Resource | Syntax::This => {
-                Err("a root inside a path".to_owned())
-            }
+            Syntax::Group(_) | Syntax::Resource | Syntax::This => Err("a root inside a path".to_owned()),
             Syntax::Exists | Syntax::HasExtension(_) => Err("a boolean inside a path".to_owned()),
             Syntax::Resolve => Err("resolve() other than in 'resolve() is Type'".to_owned()),
         }
@@ -214,11 +163,7 @@ impl Compiler<'_> {
 
     /// The element `name` of each path; some path must have it.
     fn members(&self, paths: &[Typed], name: &str) -> Result<Vec<Typed>> {
-        let found: Vec<Typed> = paths
-            .iter()
-            .filter_map(|path| self.member(path, name))
-            .flatten()
-            .collect();
+        let found: Vec<Typed> = paths.iter().filter_map(|path| self.member(path, name)).flatten().collect();
         if found.is_empty() {
             let codes: Vec<&str> = paths.iter().map(|path| path.code.as_str()).collect();
             return Err(format!("{} has no element '{name}'", codes.join(", ")));
@@ -230,11 +175,7 @@ impl Compiler<'_> {
     fn member(&self, path: &Typed, name: &str) -> Option<Vec<Typed>> {
         let element = self.types.get(&path.code)?.element(name)?;
         let typed = element.types.iter().map(|ty| {
-            let property = if element.choice {
-                choice_property(name, &ty.code)
-            } else {
-                name.to_owned()
-            };
+            let property = if element.choice { choice_property(name, &ty.code) } else { name.to_owned() };
             let mut member = push(path.clone(), Step::Property(property.into()), &ty.code);
             member.binding.clone_from(&element.binding);
             member
@@ -243,45 +184,22 @@ impl Compiler<'_> {
     }
 
     fn condition(&self, expression: &Expression, at: &Typed) -> Result<Condition> {
-        let all = |parts: &[Expression]| {
-            parts
-                .iter()
-                .map(|part| self.condition(part, at))
-                .collect::<Result<_>>()
-        };
+        let all = |parts: &[Expression]| parts.iter().map(|part| self.condition(part, at)).collect::<Result<_>>();
         match expression {
             Expression::And(parts) => all(parts).map(Condition::All),
             Expression::Or(parts) => all(parts).map(Condition::Any),
-            Expression::Compare {
-                left,
-                negated,
-                right,
-            } => {
+            Expression::Compare { left, negated, right } => {
                 let paths = self.steps(left, at)?;
-                let equals = Condition::Equals {
-                    paths,
-                    literal: right.clone(),
-                };
-                Ok(if *negated {
-                    Condition::Not(Box::new(equals))
-                } else {
-                    equals
-                })
+                let equals = Condition::Equals { paths, literal: right.clone() };
+                Ok(if *negated { Condition::Not(Box::new(equals)) } else { equals })
             }
-            Expression::Is(inner, code) if resolves(inner) => {
-                Ok(Condition::RefersTo(code.as_str().into()))
-            }
+            Expression::Is(inner, code) if resolves(inner) => Ok(Condition::RefersTo(code.as_str().into())),
             Expression::Is(inner, code) => {
-                let paths = self
-                    .paths(inner, at)?
-                    .into_iter()
-                    .filter(|path| same_type(&path.code, code));
+                let paths = self.paths(inner, at)?.into_iter().filter(|path| same_type(&path.code, code));
                 Ok(Condition::Exists(paths.map(|path| path.steps).collect()))
             }
             Expression::Path(steps) => self.path_condition(steps, at),
-            Expression::Union(_) | Expression::Cast(..) => {
-                Err("elements where a boolean is needed".to_owned())
-            }
+            Expression::Union(_) | Expression::Cast(..) => Err("elements where a boolean is needed".to_owned()),
         }
     }
 
@@ -296,9 +214,7 @@ impl Compiler<'_> {
             [before @ .., Syntax::Exists] => path(before).map(Condition::Exists),
             [before @ .., Syntax::HasExtension(url)] => {
                 let mut paths = path(before)?;
-                paths
-                    .iter_mut()
-                    .for_each(|path| path.push(Step::Extension(url.as_str().into())));
+                paths.iter_mut().for_each(|path| path.push(Step::Extension(url.as_str().into())));
                 Ok(Condition::Exists(paths))
             }
             _ => Err("elements where a boolean is needed".to_owned()),
@@ -306,21 +222,13 @@ impl Compiler<'_> {
     }
 
     fn steps(&self, expression: &Expression, at: &Typed) -> Result<Vec<Vec<Step>>> {
-        Ok(self
-            .paths(expression, at)?
-            .into_iter()
-            .map(|path| path.steps)
-            .collect())
+        Ok(self.paths(expression, at)?.into_iter().map(|path| path.steps).collect())
     }
 }
 
 fn push(mut path: Typed, step: Step, code: &str) -> Typed {
     path.steps.push(step);
-    Typed {
-        steps: path.steps,
-        code: code.to_owned(),
-        binding: None,
-    }
+    Typed { steps: path.steps, code: code.to_owned(), binding: None }
 }
 
 /// `[index]` counts over all that a path finds, which is what an array holds only where nothing
@@ -337,10 +245,7 @@ fn item(mut path: Typed, index: usize) -> Result<Typed> {
 
 fn cast(paths: Vec<Typed>, code: &str) -> Result<Vec<Typed>> {
     let codes: Vec<String> = paths.iter().map(|path| path.code.clone()).collect();
-    let cast: Vec<Typed> = paths
-        .into_iter()
-        .filter(|path| same_type(&path.code, code))
-        .collect();
+    let cast: Vec<Typed> = paths.into_iter().filter(|path| same_type(&path.code, code)).collect();
     if cast.is_empty() && !codes.is_empty() {
         return Err(format!("{} is never {code}", codes.join(", ")));
     }
@@ -362,10 +267,7 @@ fn starts_at_resource(expression: &Expression) -> bool {
 
 fn is_condition(expression: &Expression) -> bool {
     match expression {
-        Expression::And(_)
-        | Expression::Or(_)
-        | Expression::Compare { .. }
-        | Expression::Is(..) => true,
+        Expression::And(_) | Expression::Or(_) | Expression::Compare { .. } | Expression::Is(..) => true,
         Expression::Path(steps) => match steps.as_slice() {
             [Syntax::Group(inner)] => is_condition(inner),
             steps => matches!(steps.last(), Some(Syntax::Exists | Syntax::HasExtension(_))),

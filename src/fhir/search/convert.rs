@@ -10,8 +10,8 @@ use super::{ParameterType, SearchValue};
 use crate::definitions::{Binding, BindingStrength, Types};
 use crate::json::Value;
 use read::{
-    ADDRESS_PARTS, NAME_PARTS, canonical, codeable_concept, coding, date, identifier, inline,
-    number, position, quantity, reference, strings, token,
+    ADDRESS_PARTS, NAME_PARTS, canonical, codeable_concept, coding, date, identifier, inline, number, position,
+    quantity, reference, strings, token,
 };
 
 /// The system of booleans (R4 search.html#token).
@@ -65,16 +65,12 @@ impl Systems {
         let Some(codes) = required.and_then(|binding| types.codes(binding)) else {
             return Self::Unknown;
         };
-        let pairs = codes
-            .codes()
-            .filter_map(|code| Some((code.into(), codes.system(code)?.into())));
+        let pairs = codes.codes().filter_map(|code| Some((code.into(), codes.system(code)?.into())));
         let mut pairs: Vec<(Box<str>, Box<str>)> = pairs.collect();
         pairs.sort();
         match pairs.first() {
             None => Self::Unknown,
-            Some((_, first)) if pairs.iter().all(|(_, system)| system == first) => {
-                Self::One(first.clone())
-            }
+            Some((_, first)) if pairs.iter().all(|(_, system)| system == first) => Self::One(first.clone()),
             Some(_) => Self::Each(pairs),
         }
     }
@@ -84,9 +80,7 @@ impl Systems {
             Self::Unknown => None,
             Self::One(system) => Some(system),
             Self::Each(pairs) => {
-                let at = pairs
-                    .binary_search_by(|(known, _)| known.as_ref().cmp(code))
-                    .ok()?;
+                let at = pairs.binary_search_by(|(known, _)| known.as_ref().cmp(code)).ok()?;
                 Some(&pairs[at].1)
             }
         }
@@ -95,12 +89,7 @@ impl Systems {
 
 impl Conversion {
     /// How a parameter of this type reads elements of datatype `code`; `None` where it cannot.
-    pub(super) fn of(
-        kind: ParameterType,
-        code: &str,
-        binding: Option<&Binding>,
-        types: &Types,
-    ) -> Option<Self> {
+    pub(super) fn of(kind: ParameterType, code: &str, binding: Option<&Binding>, types: &Types) -> Option<Self> {
         Some(match (kind, code) {
             (ParameterType::Token, "Coding") => Self::Coding,
             (ParameterType::Token, "CodeableConcept") => Self::CodeableConcept,
@@ -117,21 +106,15 @@ impl Conversion {
             (ParameterType::Date, "date" | "dateTime" | "instant") => Self::DateTime,
             (ParameterType::Date, "Period") => Self::Period,
             (ParameterType::Date, "Timing") => Self::Timing,
-            (ParameterType::Number, "integer" | "positiveInt" | "unsignedInt" | "decimal") => {
-                Self::Number
-            }
+            (ParameterType::Number, "integer" | "positiveInt" | "unsignedInt" | "decimal") => Self::Number,
             (ParameterType::Number, "Range") => Self::NumberRange,
-            (ParameterType::Quantity, "Quantity" | "Age" | "Count" | "Distance" | "Duration") => {
-                Self::Quantity
-            }
+            (ParameterType::Quantity, "Quantity" | "Age" | "Count" | "Distance" | "Duration") => Self::Quantity,
             (ParameterType::Quantity, "SimpleQuantity" | "MoneyQuantity") => Self::Quantity,
             (ParameterType::Quantity, "Money") => Self::Money,
             (ParameterType::Quantity, "Range") => Self::QuantityRange,
             (ParameterType::Quantity, "SampledData") => Self::SampledData,
             (ParameterType::Reference, "Reference") => Self::Reference,
-            (ParameterType::Reference, "canonical" | "uri" | "url" | "oid" | "uuid") => {
-                Self::Canonical
-            }
+            (ParameterType::Reference, "canonical" | "uri" | "url" | "oid" | "uuid") => Self::Canonical,
             (ParameterType::Reference, "Resource") => Self::Inline,
             (ParameterType::Reference, "Identifier") => Self::IdentifierReference,
             (ParameterType::Uri, "uri" | "url" | "canonical" | "oid" | "uuid") => Self::Uri,
@@ -142,12 +125,7 @@ impl Conversion {
 
     /// Converts one element. Elements that are not of the datatype (validation refuses them
     /// elsewhere) give nothing.
-    pub(super) fn convert<'r>(
-        &'r self,
-        value: &'r Value<'_>,
-        base: &str,
-        emit: &mut dyn FnMut(SearchValue<'r>),
-    ) {
+    pub(super) fn convert<'r>(&'r self, value: &'r Value<'_>, base: &str, emit: &mut dyn FnMut(SearchValue<'r>)) {
         match self {
             Self::Coding => coding(value, emit),
             Self::CodeableConcept => codeable_concept(value, emit),
@@ -159,51 +137,25 @@ impl Conversion {
                 }
             }
             Self::Boolean => {
-                let code = value
-                    .as_bool()
-                    .map(|boolean| if boolean { "true" } else { "false" });
-                token(
-                    Some(SPECIAL_VALUES).filter(|_| code.is_some()),
-                    code,
-                    None,
-                    emit,
-                );
+                let code = value.as_bool().map(|boolean| if boolean { "true" } else { "false" });
+                token(Some(SPECIAL_VALUES).filter(|_| code.is_some()), code, None, emit);
             }
             Self::Literal => token(None, value.as_str(), None, emit),
-            Self::Text => value
-                .as_str()
-                .into_iter()
-                .for_each(|text| emit(SearchValue::String(text))),
+            Self::Text => value.as_str().into_iter().for_each(|text| emit(SearchValue::String(text))),
             Self::HumanName => strings(value, &NAME_PARTS, emit),
             Self::Address => strings(value, &ADDRESS_PARTS, emit),
             Self::DateTime | Self::Period | Self::Timing => date(self, value, emit),
             Self::Number | Self::NumberRange => number(self, value, emit),
-            Self::Quantity | Self::Money | Self::QuantityRange | Self::SampledData => {
-                quantity(self, value, emit)
-            }
+            Self::Quantity | Self::Money | Self::QuantityRange | Self::SampledData => quantity(self, value, emit),
             Self::Reference => reference(value, base, emit),
-            Self::Canonical => value
-                .as_str()
-                .into_iter()
-                .for_each(|text| canonical(text, base, emit)),
+            Self::Canonical => value.as_str().into_iter().for_each(|text| canonical(text, base, emit)),
             Self::Inline => inline(value, emit),
             Self::IdentifierReference => {
-                if let Some(value) = value
-                    .get_str("value")
-                    .map(|text| (value.get_str("system"), text))
-                {
-                    emit(SearchValue::Reference {
-                        resource_type: None,
-                        id: None,
-                        url: None,
-                        identifier: Some(value),
-                    });
+                if let Some(value) = value.get_str("value").map(|text| (value.get_str("system"), text)) {
+                    emit(SearchValue::Reference { resource_type: None, id: None, url: None, identifier: Some(value) });
                 }
             }
-            Self::Uri => value
-                .as_str()
-                .into_iter()
-                .for_each(|text| emit(SearchValue::Uri(text))),
+            Self::Uri => value.as_str().into_iter().for_each(|text| emit(SearchValue::Uri(text))),
             Self::Position => position(value, emit),
         }
     }

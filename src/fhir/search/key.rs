@@ -5,19 +5,7 @@
 /// 128 bits of BLAKE3 over the length-prefixed parts. Wide and collision-resistant, so that neither
 /// chance nor an attacker makes two facts share a key, and no row has to be rechecked (see
 /// `docs/decisions/0001-search-keys.md`).
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Key(pub u128);
 
 impl Key {

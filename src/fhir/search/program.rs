@@ -67,10 +67,7 @@ pub(super) enum Condition {
     /// One of the paths leads somewhere.
     Exists(Vec<Vec<Step>>),
     /// What a path leads to equals the literal.
-    Equals {
-        paths: Vec<Vec<Step>>,
-        literal: Literal,
-    },
+    Equals { paths: Vec<Vec<Step>>, literal: Literal },
     /// The negation.
     Not(Box<Condition>),
     /// All hold.
@@ -126,16 +123,11 @@ pub(super) fn enter<'r, 'j, F: FnMut(&'r Value<'j>)>(
             }
         }
         Step::Extension(url) => {
-            let matching = items
-                .unwrap_or_default()
-                .iter()
-                .filter(|one| one.get_str("url") == Some(url));
+            let matching = items.unwrap_or_default().iter().filter(|one| one.get_str("url") == Some(url));
             matching.for_each(|extension| walk(rest, extension, resource, found));
         }
         Step::Property(_) | Step::Filter(_) => match items {
-            Some(items) => items
-                .iter()
-                .for_each(|item| walk(rest, item, resource, found)),
+            Some(items) => items.iter().for_each(|item| walk(rest, item, resource, found)),
             None => walk(rest, member, resource, found),
         },
     }
@@ -158,9 +150,7 @@ impl Condition {
         match self {
             Self::Exists(paths) => {
                 let mut any = false;
-                paths
-                    .iter()
-                    .for_each(|path| walk(path, value, resource, &mut |_| any = true));
+                paths.iter().for_each(|path| walk(path, value, resource, &mut |_| any = true));
                 Some(any)
             }
             Self::Equals { paths, literal } => {
@@ -175,20 +165,13 @@ impl Condition {
             Self::Not(condition) => condition.holds(value, resource).map(|holds| !holds),
             Self::All(conditions) => combine(conditions, false, value, resource),
             Self::Any(conditions) => combine(conditions, true, value, resource),
-            Self::RefersTo(resource_type) => {
-                Some(target_type(value, resource) == Some(resource_type))
-            }
+            Self::RefersTo(resource_type) => Some(target_type(value, resource) == Some(resource_type)),
         }
     }
 }
 
 /// FHIRPath's three-valued `and` (decided by one false) and `or` (decided by one true).
-fn combine(
-    conditions: &[Condition],
-    deciding: bool,
-    value: &Value<'_>,
-    resource: &Value<'_>,
-) -> Option<bool> {
+fn combine(conditions: &[Condition], deciding: bool, value: &Value<'_>, resource: &Value<'_>) -> Option<bool> {
     let mut result = Some(!deciding);
     for condition in conditions {
         match condition.holds(value, resource) {
@@ -212,15 +195,11 @@ impl Literal {
 /// The type of the resource that a Reference (or canonical) points at, as far as the resource itself
 /// tells: by the text, by the contained resource, or by `Reference.type`.
 fn target_type<'r>(reference: &'r Value<'_>, resource: &'r Value<'_>) -> Option<&'r str> {
-    let text = reference
-        .as_str()
-        .or_else(|| reference.get_str("reference"));
+    let text = reference.as_str().or_else(|| reference.get_str("reference"));
     let by_text = text.and_then(|text| match Reference::parse(text) {
         Reference::Fragment(id) => {
             let contained = resource.items("contained").iter();
-            contained
-                .filter(|one| one.get_str("id") == Some(id))
-                .find_map(|one| one.get_str("resourceType"))
+            contained.filter(|one| one.get_str("id") == Some(id)).find_map(|one| one.get_str("resourceType"))
         }
         other => other.resource_type(),
     });
@@ -229,8 +208,7 @@ fn target_type<'r>(reference: &'r Value<'_>, resource: &'r Value<'_>) -> Option<
 
 /// `Reference.type` may be a URL relative to FHIR's own structure definitions, or the whole one.
 pub(super) fn type_of_url(text: &str) -> &str {
-    text.strip_prefix("http://hl7.org/fhir/StructureDefinition/")
-        .unwrap_or(text)
+    text.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(text)
 }
 
 impl Program {

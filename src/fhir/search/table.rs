@@ -63,8 +63,7 @@ impl ParameterTable {
     /// # Errors
     /// [`SearchError::Expression`] for the first that lies outside the grammar.
     pub fn compile(types: &Types, raw: &[RawSearchParameter]) -> Result<Self, SearchError> {
-        let kinds: BTreeMap<&str, ParameterType> =
-            raw.iter().map(|one| (one.url.as_str(), one.kind)).collect();
+        let kinds: BTreeMap<&str, ParameterType> = raw.iter().map(|one| (one.url.as_str(), one.kind)).collect();
         let mut parsed = Vec::with_capacity(raw.len());
         let mut table = Self::default();
         for definition in raw {
@@ -74,19 +73,11 @@ impl ParameterTable {
             }
         }
         parsed.sort_by_key(|one| (!one.raw.url.starts_with(CORE), &one.raw.url));
-        for ty in types
-            .iter()
-            .filter(|ty| ty.kind == TypeKind::Resource && !ty.abstract_)
-        {
-            let compiler = Compiler {
-                types,
-                resource_type: &ty.name,
-            };
+        for ty in types.iter().filter(|ty| ty.kind == TypeKind::Resource && !ty.abstract_) {
+            let compiler = Compiler { types, resource_type: &ty.name };
             let list = compile_type(&compiler, &parsed)?;
             let entrances = Entrances::of(&list);
-            table
-                .types
-                .insert(ty.name.clone(), TypeParameters { list, entrances });
+            table.types.insert(ty.name.clone(), TypeParameters { list, entrances });
         }
         Ok(table)
     }
@@ -94,17 +85,13 @@ impl ParameterTable {
     /// The parameter `code` of a resource type, those of all resources included.
     pub fn get(&self, resource_type: &str, code: &str) -> Option<&SearchParameter> {
         let parameters = self.for_type(resource_type);
-        let at = parameters
-            .binary_search_by(|one| one.code.as_str().cmp(code))
-            .ok()?;
+        let at = parameters.binary_search_by(|one| one.code.as_str().cmp(code)).ok()?;
         Some(&parameters[at])
     }
 
     /// All parameters of a resource type, those of all resources included, sorted by code.
     pub fn for_type(&self, resource_type: &str) -> &[SearchParameter] {
-        self.types
-            .get(resource_type)
-            .map_or(&[], |parameters| &parameters.list)
+        self.types.get(resource_type).map_or(&[], |parameters| &parameters.list)
     }
 
     /// Canonical URLs of the parameters that have no expression, and so are not in the table
@@ -136,17 +123,12 @@ impl ParameterTable {
         emit: &mut impl FnMut(&'r SearchParameter, SearchValue<'r>),
     ) {
         if let Some(parameters) = self.types.get(resource_type) {
-            parameters
-                .entrances
-                .extract(&parameters.list, base, resource, emit);
+            parameters.entrances.extract(&parameters.list, base, resource, emit);
         }
     }
 }
 
-fn compile_type(
-    compiler: &Compiler<'_>,
-    definitions: &[Definition<'_>],
-) -> Result<Vec<SearchParameter>, SearchError> {
+fn compile_type(compiler: &Compiler<'_>, definitions: &[Definition<'_>]) -> Result<Vec<SearchParameter>, SearchError> {
     let mut parameters: BTreeMap<&str, SearchParameter> = BTreeMap::new();
     for definition in definitions {
         let Some(base) = definition.base_of(compiler.types, compiler.resource_type) else {

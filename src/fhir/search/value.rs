@@ -85,27 +85,18 @@ pub struct NumericValue {
 impl NumericValue {
     /// Just `value`.
     pub fn point(value: f64) -> Self {
-        Self {
-            value,
-            interval: Interval::new(value, value.next_up()),
-        }
+        Self { value, interval: Interval::new(value, value.next_up()) }
     }
 
     /// From `low` up to and including `high`; `None` is open.
     pub fn range(low: Option<f64>, high: Option<f64>) -> Self {
         let low = low.unwrap_or(f64::NEG_INFINITY);
         let high = high.map_or(f64::INFINITY, f64::next_up);
-        Self {
-            value: f64::NAN,
-            interval: Interval::new(low, high),
-        }
+        Self { value: f64::NAN, interval: Interval::new(low, high) }
     }
 
     /// The interval as it stands in index columns (see [`sortable_f64`]).
     pub fn sortable(&self) -> Interval<i64> {
-        Interval::new(
-            sortable_f64(self.interval.low),
-            sortable_f64(self.interval.high),
-        )
+        Interval::new(sortable_f64(self.interval.low), sortable_f64(self.interval.high))
     }
 }

@@ -78,37 +78,19 @@ impl<'d> Run<'d> {
             let message = format!("{} has more than one {}[x]", ty.name, element.name);
             self.error(IssueCode::Structure, &path.element(&element.name), message);
         }
-        let other = if is_primitive {
-            counterpart(object, property, is_sibling)
-        } else {
-            None
-        };
+        let other = if is_primitive { counterpart(object, property, is_sibling) } else { None };
         if is_sibling && other.is_some() {
             // Looked at together with the value it belongs to.
             return;
         }
-        let (value, sibling) = if is_sibling {
-            (None, Some(value))
-        } else {
-            (Some(value), other)
-        };
-        let member = Member {
-            parent: ty,
-            element,
-            type_ref,
-            ty: definition,
-            value,
-            sibling,
-        };
+        let (value, sibling) = if is_sibling { (None, Some(value)) } else { (Some(value), other) };
+        let member = Member { parent: ty, element, type_ref, ty: definition, value, sibling };
         self.occurrences(&path.element(&element.name), &member);
     }
 
     #[cold]
     fn unknown(&mut self, path: &Path<'_>, ty: &TypeDefinition, name: &str) {
-        let choice = ty
-            .elements
-            .iter()
-            .find(|element| element.choice && element.name == name);
+        let choice = ty.elements.iter().find(|element| element.choice && element.name == name);
         let message = match choice {
             Some(element) => format!(
                 "{}.{name} is a choice of types: name the type, as in {name}{}",
@@ -137,31 +119,16 @@ impl<'d> Run<'d> {
             return;
         };
         if member.value.is_some() && member.sibling.is_some() && values.len() != siblings.len() {
-            let message = format!(
-                "the arrays {0} and _{0} must be of one length, with null where one has nothing",
-                element.name
-            );
+            let message =
+                format!("the arrays {0} and _{0} must be of one length, with null where one has nothing", element.name);
             self.error(IssueCode::Structure, path, message);
         }
         let count = values.len().max(siblings.len());
         let too_few = count < element.min as usize;
         if too_few || element.max.is_some_and(|max| count > max as usize) {
-            let max = element
-                .max
-                .map_or_else(|| "*".to_owned(), |max| max.to_string());
-            let message = format!(
-                "{} occurs {count} times; allowed are {}..{max}",
-                element.name, element.min
-            );
-            self.error(
-                if too_few {
-                    IssueCode::Required
-                } else {
-                    IssueCode::Structure
-                },
-                path,
-                message,
-            );
+            let max = element.max.map_or_else(|| "*".to_owned(), |max| max.to_string());
+            let message = format!("{} occurs {count} times; allowed are {}..{max}", element.name, element.min);
+            self.error(if too_few { IssueCode::Required } else { IssueCode::Structure }, path, message);
         }
         let or_null = |value: Option<&'_ Value<'_>>| value.is_none_or(Value::is_null);
         for index in 0..count {
@@ -171,22 +138,13 @@ impl<'d> Run<'d> {
                 let message = "null stands only where a primitive has an id or extension beside it";
                 self.error(IssueCode::Structure, &path, message);
             } else {
-                self.occurrence(
-                    &path,
-                    member,
-                    value.filter(|v| !v.is_null()),
-                    sibling.filter(|v| !v.is_null()),
-                );
+                self.occurrence(&path, member, value.filter(|v| !v.is_null()), sibling.filter(|v| !v.is_null()));
             }
         }
     }
 
     /// The items of what must be an array, which may be absent but not empty.
-    fn list<'m>(
-        &mut self,
-        path: &Path<'_>,
-        value: Option<&'m Value<'m>>,
-    ) -> Option<&'m [Value<'m>]> {
+    fn list<'m>(&mut self, path: &Path<'_>, value: Option<&'m Value<'m>>) -> Option<&'m [Value<'m>]> {
         match value {
             None => Some(&[]),
             Some(Value::Array(items)) if items.is_empty() => {
@@ -196,10 +154,7 @@ impl<'d> Run<'d> {
             }
             Some(Value::Array(items)) => Some(items),
             Some(other) => {
-                let message = format!(
-                    "this element may repeat, so it must be an array; this is {}",
-                    other.kind()
-                );
+                let message = format!("this element may repeat, so it must be an array; this is {}", other.kind());
                 self.error(IssueCode::Structure, path, message);
                 None
             }
@@ -258,11 +213,7 @@ impl<'d> Run<'d> {
             return;
         }
         let contained = member.element.name == "contained";
-        let inside = if contained {
-            Inside::Contained
-        } else {
-            Inside::Other
-        };
+        let inside = if contained { Inside::Contained } else { Inside::Other };
         self.resource(path, value, Some(inside));
     }
 
@@ -283,24 +234,15 @@ impl<'d> Run<'d> {
 }
 
 /// For `_name` the member `name`, and the other way round.
-fn counterpart<'m>(
-    object: &'m Object<'_>,
-    property: &str,
-    is_sibling: bool,
-) -> Option<&'m Value<'m>> {
+fn counterpart<'m>(object: &'m Object<'_>, property: &str, is_sibling: bool) -> Option<&'m Value<'m>> {
     if is_sibling {
         return object.get(property);
     }
     let is_sibling = |name: &str| name.strip_prefix('_') == Some(property);
-    object
-        .iter()
-        .find(|(name, _)| is_sibling(name))
-        .map(|(_, value)| value)
+    object.iter().find(|(name, _)| is_sibling(name)).map(|(_, value)| value)
 }
 
 /// Whether an Extension has `value[x]`.
 fn has_value(object: &Object<'_>) -> bool {
-    object
-        .iter()
-        .any(|(name, _)| name.strip_prefix('_').unwrap_or(name).starts_with("value"))
+    object.iter().any(|(name, _)| name.strip_prefix('_').unwrap_or(name).starts_with("value"))
 }

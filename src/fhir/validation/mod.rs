@@ -34,19 +34,13 @@ pub struct Validator<'d> {
 impl<'d> Validator<'d> {
     /// A validator that knows the types of `definitions`.
     pub fn new(definitions: &'d Definitions) -> Self {
-        Self {
-            types: definitions.types(),
-            entries: true,
-        }
+        Self { types: definitions.types(), entries: true }
     }
 
     /// The same validator, but one that leaves out the resources in a Bundle's entries: for those
     /// that are judged one by one, as in a batch.
     pub fn without_entries(self) -> Self {
-        Self {
-            entries: false,
-            ..self
-        }
+        Self { entries: false, ..self }
     }
 
     /// All faults of a resource, up to a hundred; none if it is valid.
@@ -92,8 +86,7 @@ impl<'d> Run<'d> {
     #[cold]
     fn error(&mut self, code: IssueCode, path: &Path<'_>, message: impl Into<String>) {
         if self.issues.len() < MAX_ISSUES {
-            self.issues
-                .push(Issue::error(code, message).at(path.expression()));
+            self.issues.push(Issue::error(code, message).at(path.expression()));
         } else {
             self.omitted += 1;
         }
@@ -102,8 +95,7 @@ impl<'d> Run<'d> {
     fn finish(mut self) -> Vec<Issue> {
         if self.omitted > 0 {
             let message = format!("{} further issues are not listed", self.omitted);
-            self.issues
-                .push(Issue::information(IssueCode::Incomplete, message));
+            self.issues.push(Issue::information(IssueCode::Incomplete, message));
         }
         self.issues
     }
@@ -125,22 +117,12 @@ impl<'d> Run<'d> {
     }
 
     /// The definition of the type that `resourceType` names.
-    fn resource_type(
-        &mut self,
-        path: &Path<'_>,
-        object: &Object<'_>,
-    ) -> Option<&'d TypeDefinition> {
+    fn resource_type(&mut self, path: &Path<'_>, object: &Object<'_>) -> Option<&'d TypeDefinition> {
         let (code, message) = match object.get("resourceType") {
-            None => (
-                IssueCode::Required,
-                "a resource must have a resourceType".to_owned(),
-            ),
+            None => (IssueCode::Required, "a resource must have a resourceType".to_owned()),
             Some(Value::String(name)) => match self.types.get(name) {
                 Some(ty) if ty.kind == TypeKind::Resource && !ty.abstract_ => return Some(ty),
-                _ => (
-                    IssueCode::Structure,
-                    format!("{name:?} is no resource type of FHIR R4"),
-                ),
+                _ => (IssueCode::Structure, format!("{name:?} is no resource type of FHIR R4")),
             },
             Some(other) => {
                 let message = format!("resourceType must be a string; this is {}", other.kind());

@@ -18,26 +18,17 @@ enum Step<'p> {
 impl<'p> Path<'p> {
     /// The resource itself.
     pub(super) fn root(resource_type: &'p str) -> Self {
-        Self {
-            above: None,
-            step: Step::Name(resource_type),
-        }
+        Self { above: None, step: Step::Name(resource_type) }
     }
 
     /// An element of what this stands for.
     pub(super) fn element(&'p self, name: &'p str) -> Self {
-        Self {
-            above: Some(self),
-            step: Step::Name(name),
-        }
+        Self { above: Some(self), step: Step::Name(name) }
     }
 
     /// An occurrence of the element this stands for.
     pub(super) fn item(&'p self, index: usize) -> Self {
-        Self {
-            above: Some(self),
-            step: Step::Item(index),
-        }
+        Self { above: Some(self), step: Step::Item(index) }
     }
 
     /// The FHIRPath expression: `Patient.name[0].given[1]`.

@@ -17,11 +17,7 @@ pub(super) fn check(type_name: &str, value: &Value<'_>) -> Result<(), Fault> {
     match type_name {
         "boolean" => match value {
             Value::Bool(_) => Ok(()),
-            _ => Err(wrong_kind(
-                type_name,
-                "true or false, without quotes",
-                value,
-            )),
+            _ => Err(wrong_kind(type_name, "true or false, without quotes", value)),
         },
         "integer" | "positiveInt" | "unsignedInt" | "decimal" => match value {
             Value::Number(digits) => check_number(type_name, digits),
@@ -36,10 +32,7 @@ pub(super) fn check(type_name: &str, value: &Value<'_>) -> Result<(), Fault> {
 
 fn wrong_kind(type_name: &str, expected: &str, value: &Value<'_>) -> Fault {
     let message = format!("{type_name} must be {expected}; this is {}", value.kind());
-    Fault {
-        code: IssueCode::Structure,
-        message,
-    }
+    Fault { code: IssueCode::Structure, message }
 }
 
 fn check_number(type_name: &str, digits: &str) -> Result<(), Fault> {
@@ -49,18 +42,12 @@ fn check_number(type_name: &str, digits: &str) -> Result<(), Fault> {
         "unsignedInt" => 0,
         _ => i64::from(i32::MIN),
     };
-    let plain = digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'-')
-        && digits != "-0";
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && digits != "-0";
     match digits.parse::<i64>() {
         Ok(number) if plain && (least..=i64::from(i32::MAX)).contains(&number) => Ok(()),
         _ => Err(Fault {
             code: IssueCode::Value,
-            message: format!(
-                "{type_name} must be a whole number from {least} to {}",
-                i32::MAX
-            ),
+            message: format!("{type_name} must be a whole number from {least} to {}", i32::MAX),
         }),
     }
 }
@@ -68,35 +55,20 @@ fn check_number(type_name: &str, digits: &str) -> Result<(), Fault> {
 fn check_text(type_name: &str, text: &str) -> Result<(), Fault> {
     if text.is_empty() {
         let message = format!("{type_name} must not be empty: leave out what has no value");
-        return Err(Fault {
-            code: IssueCode::Value,
-            message,
-        });
+        return Err(Fault { code: IssueCode::Value, message });
     }
     let (valid, format) = match type_name {
         "id" => (is_id(text), "1 to 64 of A-Z, a-z, 0-9, '-' and '.'"),
-        "code" => (
-            is_code(text),
-            "without white space at either end and with single spaces inside",
-        ),
+        "code" => (is_code(text), "without white space at either end and with single spaces inside"),
         "uri" | "url" | "canonical" => (!has_space(text), "without white space"),
-        "oid" => (
-            is_oid(text),
-            "'urn:oid:' and numbers with points, like urn:oid:1.2.3",
-        ),
+        "oid" => (is_oid(text), "'urn:oid:' and numbers with points, like urn:oid:1.2.3"),
         "uuid" => (is_uuid(text), "'urn:uuid:' and a UUID in lower case"),
-        "date" => (
-            is_date(text),
-            "YYYY, YYYY-MM or YYYY-MM-DD, and a day that exists",
-        ),
+        "date" => (is_date(text), "YYYY, YYYY-MM or YYYY-MM-DD, and a day that exists"),
         "dateTime" => (
             is_date(text) || is_instant(text),
             "YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with Z or +zz:zz, and a day that exists",
         ),
-        "instant" => (
-            is_instant(text),
-            "YYYY-MM-DDThh:mm:ss with Z or +zz:zz, and a day that exists",
-        ),
+        "instant" => (is_instant(text), "YYYY-MM-DDThh:mm:ss with Z or +zz:zz, and a day that exists"),
         "time" => (is_time(text), "hh:mm:ss"),
         "base64Binary" => (is_base64(text), "base64 with padding"),
         "xhtml" => (is_div(text), "one <div> element"),
@@ -105,19 +77,13 @@ fn check_text(type_name: &str, text: &str) -> Result<(), Fault> {
     if valid {
         return Ok(());
     }
-    Err(Fault {
-        code: IssueCode::Value,
-        message: format!("{type_name} must be {format}"),
-    })
+    Err(Fault { code: IssueCode::Value, message: format!("{type_name} must be {format}") })
 }
 
 fn check_string(type_name: &str, text: &str) -> Result<(), Fault> {
     if text.len() > MAX_STRING_BYTES {
         let message = format!("{type_name} must not exceed {MAX_STRING_BYTES} bytes");
-        return Err(Fault {
-            code: IssueCode::TooLong,
-            message,
-        });
+        return Err(Fault { code: IssueCode::TooLong, message });
     }
     Ok(())
 }
@@ -129,9 +95,7 @@ fn has_space(text: &str) -> bool {
 /// `[A-Za-z0-9\-\.]{1,64}`. Also what a logical id in a URL must be.
 pub fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
 /// `[^\s]+(\s[^\s]+)*`
@@ -162,9 +126,7 @@ fn is_uuid(text: &str) -> bool {
     let lengths = [8, 4, 4, 4, 12];
     uuid.len() == 36
         && uuid.split('-').map(str::len).eq(lengths)
-        && uuid
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+        && uuid.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
 }
 
 fn is_digits(text: &str) -> bool {
@@ -193,9 +155,7 @@ fn is_date(text: &str) -> bool {
 
 fn days_in(year: u32, month: u32) -> u32 {
     match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
-            29
-        }
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
@@ -258,9 +218,7 @@ fn is_base64(text: &str) -> bool {
 /// Whether this looks like the single `<div>` that a Narrative is; its content is not parsed.
 fn is_div(text: &str) -> bool {
     let text = text.trim();
-    let opened = text
-        .strip_prefix("<div")
-        .is_some_and(|rest| rest.starts_with([' ', '>', '/', '\n', '\r', '\t']));
+    let opened = text.strip_prefix("<div").is_some_and(|rest| rest.starts_with([' ', '>', '/', '\n', '\r', '\t']));
     opened && (text.ends_with("</div>") || text.ends_with("/>"))
 }
 
@@ -271,23 +229,13 @@ mod tests {
     #[test]
     fn formats() {
         for (type_name, valid, invalid) in [
-            (
-                "id",
-                &["a", "A-1.b"][..],
-                &["", "a_b", "a/b", "é", &"x".repeat(65)][..],
-            ),
+            ("id", &["a", "A-1.b"][..], &["", "a_b", "a/b", "é", &"x".repeat(65)][..]),
             ("code", &["a", "a b"], &[" a", "a ", "a  b", ""]),
             ("uri", &["urn:x", "http://a/é"], &["a b", "\u{a0}"]),
             (
                 "oid",
                 &["urn:oid:1.2.0", "urn:oid:2.16.840"],
-                &[
-                    "1.2",
-                    "urn:oid:1",
-                    "urn:oid:3.1",
-                    "urn:oid:1.02",
-                    "urn:oid:1.",
-                ],
+                &["1.2", "urn:oid:1", "urn:oid:3.1", "urn:oid:1.02", "urn:oid:1."],
             ),
             (
                 "uuid",
@@ -315,12 +263,7 @@ mod tests {
             ),
             (
                 "dateTime",
-                &[
-                    "2000",
-                    "2000-01-01T00:00:00Z",
-                    "2000-01-01T23:59:60.123-05:30",
-                    "2000-01-01T00:00:00+14:00",
-                ],
+                &["2000", "2000-01-01T00:00:00Z", "2000-01-01T23:59:60.123-05:30", "2000-01-01T00:00:00+14:00"],
                 &[
                     "2000-01-01T00:00:00",
                     "2000-01-01T24:00:00Z",
@@ -332,39 +275,17 @@ mod tests {
                     "2000-01-01T00:00:00z",
                 ],
             ),
-            (
-                "instant",
-                &["2000-01-01T00:00:00.001Z"],
-                &["2000-01-01", "2000-01-01T00:00:00"],
-            ),
-            (
-                "time",
-                &["00:00:00", "23:59:59.9"],
-                &["24:00:00", "00:00", "00:00:00Z", "1:00:00"],
-            ),
-            (
-                "base64Binary",
-                &["TWE=", "TW Fu\n", "TQ=="],
-                &["TWE", "T===", "TW=u", "T-_=", " "],
-            ),
-            (
-                "xhtml",
-                &["<div>a</div>", "<div xmlns=\"x\"/>"],
-                &["text", "<divan></divan>", "<p><div></div></p>"],
-            ),
+            ("instant", &["2000-01-01T00:00:00.001Z"], &["2000-01-01", "2000-01-01T00:00:00"]),
+            ("time", &["00:00:00", "23:59:59.9"], &["24:00:00", "00:00", "00:00:00Z", "1:00:00"]),
+            ("base64Binary", &["TWE=", "TW Fu\n", "TQ=="], &["TWE", "T===", "TW=u", "T-_=", " "]),
+            ("xhtml", &["<div>a</div>", "<div xmlns=\"x\"/>"], &["text", "<divan></divan>", "<p><div></div></p>"]),
             ("string", &["a", " a\n"], &[""]),
         ] {
             for text in valid {
-                assert!(
-                    check(type_name, &Value::from(*text)).is_ok(),
-                    "{type_name} {text:?}"
-                );
+                assert!(check(type_name, &Value::from(*text)).is_ok(), "{type_name} {text:?}");
             }
             for text in invalid {
-                assert!(
-                    check(type_name, &Value::from(*text)).is_err(),
-                    "{type_name} {text:?}"
-                );
+                assert!(check(type_name, &Value::from(*text)).is_err(), "{type_name} {text:?}");
             }
         }
         assert!(check("markdown", &Value::from("x".repeat(MAX_STRING_BYTES + 1))).is_err());
@@ -373,26 +294,16 @@ mod tests {
     #[test]
     fn numbers() {
         for (type_name, valid, invalid) in [
-            (
-                "integer",
-                &["0", "-2147483648", "2147483647"][..],
-                &["1.0", "1e2", "2147483648", "-0"][..],
-            ),
+            ("integer", &["0", "-2147483648", "2147483647"][..], &["1.0", "1e2", "2147483648", "-0"][..]),
             ("positiveInt", &["1"], &["0", "-1"]),
             ("unsignedInt", &["0"], &["-1"]),
             ("decimal", &["1.00", "-1E+2"], &[]),
         ] {
             for digits in valid {
-                assert!(
-                    check(type_name, &Value::Number((*digits).into())).is_ok(),
-                    "{type_name} {digits}"
-                );
+                assert!(check(type_name, &Value::Number((*digits).into())).is_ok(), "{type_name} {digits}");
             }
             for digits in invalid {
-                assert!(
-                    check(type_name, &Value::Number((*digits).into())).is_err(),
-                    "{type_name} {digits}"
-                );
+                assert!(check(type_name, &Value::Number((*digits).into())).is_err(), "{type_name} {digits}");
             }
             assert!(check(type_name, &Value::from("1")).is_err());
         }

@@ -39,108 +39,28 @@ fn each_kind_of_fault() {
     for (text, code, expression, says) in [
         (r#"[]"#, Structure, "", "a resource must be an object"),
         (r#"{"id":"a"}"#, Required, "", "resourceType"),
-        (
-            r#"{"resourceType":1}"#,
-            Structure,
-            "",
-            "resourceType must be a string",
-        ),
-        (
-            r#"{"resourceType":"Patent"}"#,
-            Structure,
-            "Patent",
-            "no resource type",
-        ),
-        (
-            r#"{"resourceType":"DomainResource"}"#,
-            Structure,
-            "DomainResource",
-            "no resource type",
-        ),
-        (
-            r#"{"resourceType":"HumanName"}"#,
-            Structure,
-            "HumanName",
-            "no resource type",
-        ),
-        (
-            r#"{"resourceType":"Patient","nam":[]}"#,
-            Structure,
-            "Patient.nam",
-            "no element",
-        ),
+        (r#"{"resourceType":1}"#, Structure, "", "resourceType must be a string"),
+        (r#"{"resourceType":"Patent"}"#, Structure, "Patent", "no resource type"),
+        (r#"{"resourceType":"DomainResource"}"#, Structure, "DomainResource", "no resource type"),
+        (r#"{"resourceType":"HumanName"}"#, Structure, "HumanName", "no resource type"),
+        (r#"{"resourceType":"Patient","nam":[]}"#, Structure, "Patient.nam", "no element"),
         (
             r#"{"resourceType":"Patient","name":[{"given":["a"],"resourceType":"x"}]}"#,
             Structure,
             "Patient.name[0].resourceType",
             "no element",
         ),
-        (
-            r#"{"resourceType":"Patient","deceased":true}"#,
-            Structure,
-            "Patient.deceased",
-            "deceasedBoolean",
-        ),
-        (
-            r#"{"resourceType":"Patient","deceasedString":"x"}"#,
-            Structure,
-            "Patient.deceasedString",
-            "no element",
-        ),
-        (
-            r#"{"resourceType":"Patient","_name":[{"id":"x"}]}"#,
-            Structure,
-            "Patient._name",
-            "no element",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":{"given":["a"]}}"#,
-            Structure,
-            "Patient.name",
-            "must be an array",
-        ),
-        (
-            r#"{"resourceType":"Patient","birthDate":["2000"]}"#,
-            Structure,
-            "Patient.birthDate",
-            "must not be an array",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":["x"]}"#,
-            Structure,
-            "Patient.name[0]",
-            "HumanName must be an object",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":[]}"#,
-            Structure,
-            "Patient.name",
-            "must not be empty",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":[{}]}"#,
-            Structure,
-            "Patient.name[0]",
-            "must not be empty",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":[null]}"#,
-            Structure,
-            "Patient.name[0]",
-            "null",
-        ),
-        (
-            r#"{"resourceType":"Patient","birthDate":null}"#,
-            Structure,
-            "Patient.birthDate",
-            "null",
-        ),
-        (
-            r#"{"resourceType":"Patient","_birthDate":"x"}"#,
-            Structure,
-            "Patient.birthDate",
-            "beside a primitive",
-        ),
+        (r#"{"resourceType":"Patient","deceased":true}"#, Structure, "Patient.deceased", "deceasedBoolean"),
+        (r#"{"resourceType":"Patient","deceasedString":"x"}"#, Structure, "Patient.deceasedString", "no element"),
+        (r#"{"resourceType":"Patient","_name":[{"id":"x"}]}"#, Structure, "Patient._name", "no element"),
+        (r#"{"resourceType":"Patient","name":{"given":["a"]}}"#, Structure, "Patient.name", "must be an array"),
+        (r#"{"resourceType":"Patient","birthDate":["2000"]}"#, Structure, "Patient.birthDate", "must not be an array"),
+        (r#"{"resourceType":"Patient","name":["x"]}"#, Structure, "Patient.name[0]", "HumanName must be an object"),
+        (r#"{"resourceType":"Patient","name":[]}"#, Structure, "Patient.name", "must not be empty"),
+        (r#"{"resourceType":"Patient","name":[{}]}"#, Structure, "Patient.name[0]", "must not be empty"),
+        (r#"{"resourceType":"Patient","name":[null]}"#, Structure, "Patient.name[0]", "null"),
+        (r#"{"resourceType":"Patient","birthDate":null}"#, Structure, "Patient.birthDate", "null"),
+        (r#"{"resourceType":"Patient","_birthDate":"x"}"#, Structure, "Patient.birthDate", "beside a primitive"),
         (
             r#"{"resourceType":"Patient","_birthDate":{"value":"x"}}"#,
             Structure,
@@ -159,66 +79,26 @@ fn each_kind_of_fault() {
             "Patient.name[0].given[1]",
             "null",
         ),
-        (
-            r#"{"resourceType":"Patient","active":"true"}"#,
-            Structure,
-            "Patient.active",
-            "boolean",
-        ),
-        (
-            r#"{"resourceType":"Patient","multipleBirthInteger":"1"}"#,
-            Structure,
-            "Patient.multipleBirth",
-            "number",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":[{"given":["a",""]}]}"#,
-            Value,
-            "Patient.name[0].given[1]",
-            "empty",
-        ),
-        (
-            r#"{"resourceType":"Patient","id":"a_b"}"#,
-            Value,
-            "Patient.id",
-            "A-Z",
-        ),
-        (
-            r#"{"resourceType":"Patient","birthDate":"2001-02-29"}"#,
-            Value,
-            "Patient.birthDate",
-            "a day that exists",
-        ),
-        (
-            r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#,
-            Value,
-            "Patient.multipleBirth",
-            "whole number",
-        ),
+        (r#"{"resourceType":"Patient","active":"true"}"#, Structure, "Patient.active", "boolean"),
+        (r#"{"resourceType":"Patient","multipleBirthInteger":"1"}"#, Structure, "Patient.multipleBirth", "number"),
+        (r#"{"resourceType":"Patient","name":[{"given":["a",""]}]}"#, Value, "Patient.name[0].given[1]", "empty"),
+        (r#"{"resourceType":"Patient","id":"a_b"}"#, Value, "Patient.id", "A-Z"),
+        (r#"{"resourceType":"Patient","birthDate":"2001-02-29"}"#, Value, "Patient.birthDate", "a day that exists"),
+        (r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#, Value, "Patient.multipleBirth", "whole number"),
         (
             r#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2000"}"#,
             Structure,
             "Patient.deceased",
             "more than one deceased[x]",
         ),
-        (
-            r#"{"resourceType":"Patient","gender":"F"}"#,
-            CodeInvalid,
-            "Patient.gender",
-            "female, male",
-        ),
+        (r#"{"resourceType":"Patient","gender":"F"}"#, CodeInvalid, "Patient.gender", "female, male"),
         (
             r#"{"resourceType":"Patient","communication":[{"preferred":true}]}"#,
             Required,
             "Patient.communication[0].language",
             "required",
         ),
-        (
-            r#"{"resourceType":"Observation","code":{"text":"x"}}"#,
-            Required,
-            "Observation.status",
-            "required",
-        ),
+        (r#"{"resourceType":"Observation","code":{"text":"x"}}"#, Required, "Observation.status", "required"),
         (
             r#"{"resourceType":"MedicationRequest","status":"active","intent":"order","subject":{"display":"x"}}"#,
             Required,
@@ -237,12 +117,7 @@ fn each_kind_of_fault() {
             "Patient.contained[0].contained",
             "dom-2",
         ),
-        (
-            r#"{"resourceType":"Patient","contained":[{"id":"a"}]}"#,
-            Required,
-            "Patient.contained[0]",
-            "resourceType",
-        ),
+        (r#"{"resourceType":"Patient","contained":[{"id":"a"}]}"#, Required, "Patient.contained[0]", "resourceType"),
         (
             r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","gender":"x"}}]}"#,
             CodeInvalid,
@@ -257,34 +132,20 @@ fn each_kind_of_fault() {
             "Patient.extension[0]",
             "ext-1",
         ),
-        (
-            r#"{"resourceType":"Patient","extension":[{"url":"http://x"}]}"#,
-            Invariant,
-            "Patient.extension[0]",
-            "ext-1",
-        ),
+        (r#"{"resourceType":"Patient","extension":[{"url":"http://x"}]}"#, Invariant, "Patient.extension[0]", "ext-1"),
         (
             r#"{"resourceType":"Patient","extension":[{"valueString":"x"}]}"#,
             Required,
             "Patient.extension[0].url",
             "required",
         ),
-        (
-            r#"{"resourceType":"Patient","text":{"status":"generated","div":"x"}}"#,
-            Value,
-            "Patient.text.div",
-            "<div>",
-        ),
+        (r#"{"resourceType":"Patient","text":{"status":"generated","div":"x"}}"#, Value, "Patient.text.div", "<div>"),
     ] {
         let found = issues(&r4, text);
         assert_eq!(found.len(), 1, "{text}\n{found:#?}");
         let issue = &found[0];
         assert_eq!(issue.severity, crate::outcome::Severity::Error);
-        assert_eq!(
-            (issue.code, issue.expression.as_deref()),
-            (code, Some(expression)),
-            "{text}\n{issue}"
-        );
+        assert_eq!((issue.code, issue.expression.as_deref()), (code, Some(expression)), "{text}\n{issue}");
         assert!(issue.diagnostics.contains(says), "{text}\n{issue}");
     }
 }
@@ -292,34 +153,13 @@ fn each_kind_of_fault() {
 #[test]
 fn all_faults_are_reported_up_to_a_limit() {
     let Some(r4) = r4() else { return };
-    let found = issues(
-        &r4,
-        r#"{"resourceType":"Observation","id":"_","foo":1,"status":"x"}"#,
-    );
-    let at: Vec<_> = found
-        .iter()
-        .filter_map(|issue| issue.expression.as_deref())
-        .collect();
-    assert_eq!(
-        at,
-        [
-            "Observation.id",
-            "Observation.foo",
-            "Observation.status",
-            "Observation.code"
-        ]
-    );
+    let found = issues(&r4, r#"{"resourceType":"Observation","id":"_","foo":1,"status":"x"}"#);
+    let at: Vec<_> = found.iter().filter_map(|issue| issue.expression.as_deref()).collect();
+    assert_eq!(at, ["Observation.id", "Observation.foo", "Observation.status", "Observation.code"]);
     let names = vec![r#"{"use":"x"}"#; 130].join(",");
-    let found = issues(
-        &r4,
-        &format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#),
-    );
+    let found = issues(&r4, &format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#));
     assert_eq!(found.len(), 101);
-    assert!(
-        found[100].diagnostics.starts_with("30 further"),
-        "{}",
-        found[100]
-    );
+    assert!(found[100].diagnostics.starts_with("30 further"), "{}", found[100]);
 }
 
 #[test]
@@ -372,16 +212,11 @@ fn any_resource() -> impl Strategy<Value = String> {
             prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(","))),
             prop::collection::btree_map(name.clone(), inner, 0..8).prop_map(|members| {
                 let member = |(name, value): (&&str, &String)| format!("\"{name}\":{value}");
-                format!(
-                    "{{{}}}",
-                    members.iter().map(member).collect::<Vec<_>>().join(",")
-                )
+                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
             }),
         ]
     });
-    ("Patient|Bundle|Observation|Parameters", value).prop_map(|(resource_type, value)| match value
-        .strip_prefix('{')
-    {
+    ("Patient|Bundle|Observation|Parameters", value).prop_map(|(resource_type, value)| match value.strip_prefix('{') {
         Some("}") | None => value,
         Some(members) if members.contains("resourceType") => value,
         Some(members) => format!("{{\"resourceType\":\"{resource_type}\",{members}"),
@@ -404,11 +239,7 @@ proptest! {
 fn faults_of(r4: &Definitions, name: &str, text: &str, faults: &mut Vec<String>) {
     match parse(text, &Limits::default()) {
         Ok(value) => {
-            faults.extend(
-                validate(&value, r4)
-                    .iter()
-                    .map(|issue| format!("{name}: {issue}")),
-            );
+            faults.extend(validate(&value, r4).iter().map(|issue| format!("{name}: {issue}")));
         }
         Err(error) => faults.push(format!("{name}: {error}")),
     }
@@ -419,13 +250,9 @@ fn gunzip(path: &FilePath) -> String {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     if path.extension().is_some_and(|extension| extension == "gz") {
-        flate2::read::GzDecoder::new(file)
-            .read_to_string(&mut text)
-            .unwrap();
+        flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
     } else {
-        std::io::BufReader::new(file)
-            .read_to_string(&mut text)
-            .unwrap();
+        std::io::BufReader::new(file).read_to_string(&mut text).unwrap();
     }
     text
 }
@@ -453,11 +280,7 @@ fn shared_examples_are_valid() {
         };
         let mut faults = Vec::new();
         for path in entries.flatten().map(|entry| entry.path()) {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.contains(".ndjson") {
                 for line in gunzip(&path).lines().filter(|line| !line.is_empty()) {
                     faults_of(&r4, &name, line, &mut faults);
@@ -480,51 +303,18 @@ const FAULTY: [(&str, &str); 15] = [
     // Groups without linkId.
     ("Questionnaire-qs1.json", "linkId is required"),
     // Parameters that lost the base, an extension context, when they were generated.
-    (
-        "SearchParameter-codesystem-extensions-CodeSystem-author.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-codesystem-extensions-CodeSystem-effective.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-codesystem-extensions-CodeSystem-end.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-codesystem-extensions-CodeSystem-keyword.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-codesystem-extensions-CodeSystem-workflow.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-valueset-extensions-ValueSet-author.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-valueset-extensions-ValueSet-effective.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-valueset-extensions-ValueSet-end.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-valueset-extensions-ValueSet-keyword.json",
-        "base is required",
-    ),
-    (
-        "SearchParameter-valueset-extensions-ValueSet-workflow.json",
-        "base is required",
-    ),
+    ("SearchParameter-codesystem-extensions-CodeSystem-author.json", "base is required"),
+    ("SearchParameter-codesystem-extensions-CodeSystem-effective.json", "base is required"),
+    ("SearchParameter-codesystem-extensions-CodeSystem-end.json", "base is required"),
+    ("SearchParameter-codesystem-extensions-CodeSystem-keyword.json", "base is required"),
+    ("SearchParameter-codesystem-extensions-CodeSystem-workflow.json", "base is required"),
+    ("SearchParameter-valueset-extensions-ValueSet-author.json", "base is required"),
+    ("SearchParameter-valueset-extensions-ValueSet-effective.json", "base is required"),
+    ("SearchParameter-valueset-extensions-ValueSet-end.json", "base is required"),
+    ("SearchParameter-valueset-extensions-ValueSet-keyword.json", "base is required"),
+    ("SearchParameter-valueset-extensions-ValueSet-workflow.json", "base is required"),
     // An id of more than 64 characters.
-    (
-        "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json",
-        "SearchParameter.id",
-    ),
+    ("SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json", "SearchParameter.id"),
 ];
 
 /// Every resource of the package but the largest Bundles, which repeat the others, is read and

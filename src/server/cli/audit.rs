@@ -25,6 +25,9 @@ async fn verify(settings: &Settings, database: &Database) -> Outcome {
     let store = parts::store(settings, database, parts::definitions(settings)?).await?;
     let verified = store.audit().verify().await.map_err(|error| format!("audit log does NOT hold: {error}"))?;
     let root: String = verified.root.iter().map(|byte| format!("{byte:02x}")).collect();
-    say(&format!("audit log holds: {} events, {} signed heads, the last covering {} events, root {root}", verified.events, verified.heads, verified.covered));
+    say(&format!(
+        "audit log holds: {} events, {} signed heads, the last covering {} events, root {root}",
+        verified.events, verified.heads, verified.covered
+    ));
     Ok(())
 }

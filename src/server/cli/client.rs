@@ -89,7 +89,16 @@ async fn act(settings: &Settings, database: &Database, command: Command) -> Outc
             let text = std::fs::read_to_string(&jwks).map_err(|error| format!("{}: {error}", jwks.display()))?;
             let jwks: JwkSet = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", jwks.display()))?;
             let name = name.unwrap_or_else(|| id.clone());
-            let new = NewClient { client_id: id, name, jwks, jwks_uri: None, scope, purpose_of_use: purpose, purposes, actors };
+            let new = NewClient {
+                client_id: id,
+                name,
+                jwks,
+                jwks_uri: None,
+                scope,
+                purpose_of_use: purpose,
+                purposes,
+                actors,
+            };
             let client = clients.add(new).await.map_err(|error| error.to_string())?;
             say(&format!("registered {} for {}", client.client_id, client.scope));
         }

@@ -32,7 +32,10 @@ pub(super) async fn run(flags: &Flags, arguments: &Arguments) -> Outcome {
             say(&format!("WRONG {what}: {message}"));
         }
     };
-    check("FHIR definitions", parts::definitions(&settings).map(|found| format!("{} resource types", found.resource_types().count())));
+    check(
+        "FHIR definitions",
+        parts::definitions(&settings).map(|found| format!("{} resource types", found.resource_types().count())),
+    );
     let models = Models::load(&settings.operations_dir).map_err(|error| error.to_string());
     check("models", models.map(|models| format!("{} loaded and checked", models.iter().count())));
     check("database", database(&settings).await);
@@ -42,7 +45,8 @@ pub(super) async fn run(flags: &Flags, arguments: &Arguments) -> Outcome {
 async fn database(settings: &Settings) -> Result<String, String> {
     let database = Database::attach(settings).await?;
     let answer = async {
-        let (client, connection) = database.config().connect(tokio_postgres::NoTls).await.map_err(|error| error.to_string())?;
+        let (client, connection) =
+            database.config().connect(tokio_postgres::NoTls).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
         let row = client.query_one("SELECT version()", &[]).await.map_err(|error| error.to_string())?;
         row.try_get::<_, String>(0).map_err(|error| error.to_string())

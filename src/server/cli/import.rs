@@ -47,7 +47,8 @@ async fn import(settings: &Settings, database: &Database, arguments: &Arguments)
         } else {
             bundle(&store, &access, &text).await
         };
-        let written = written.map_err(|error| format!("{name}: {error}; files before it are imported, this one is not"))?;
+        let written =
+            written.map_err(|error| format!("{name}: {error}; files before it are imported, this one is not"))?;
         total += written;
         say(&format!("{name}: {written} resources"));
     }
@@ -61,7 +62,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     for path in paths {
         if path.is_dir() {
             let entries = std::fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let mut inside: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_data(path)).collect();
+            let mut inside: Vec<PathBuf> =
+                entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_data(path)).collect();
             inside.sort();
             files.extend(inside);
         } else {
@@ -148,7 +150,9 @@ async fn lines(store: &Store, access: &Arc<Access>, text: &str) -> Result<usize,
 fn checked(store: &Store, resource: &Value<'_>) -> Result<String, String> {
     let issues = salus_fhir::validation::validate(resource, store.definitions());
     match issues.iter().find(|issue| issue.is_error()) {
-        Some(issue) => Err(format!("{} ({})", issue.diagnostics, issue.expression.as_deref().unwrap_or("the resource"))),
+        Some(issue) => {
+            Err(format!("{} ({})", issue.diagnostics, issue.expression.as_deref().unwrap_or("the resource")))
+        }
         None => Ok(resource.get_str("resourceType").unwrap_or_default().to_owned()),
     }
 }
@@ -159,7 +163,9 @@ fn records(written: &[Written]) -> Vec<AuditRecord<'static>> {
         record.recorded = crate::account::now();
         record.client_id = Some("import".into());
         record.patients = one.patients.iter().map(|id| id.clone().into()).collect();
-        record.entities.push(Entity::data(format!("{}/{}", one.resource_type, one.id), u64::try_from(one.version).ok()));
+        record
+            .entities
+            .push(Entity::data(format!("{}/{}", one.resource_type, one.id), u64::try_from(one.version).ok()));
         record
     };
     written.iter().map(record).collect()

@@ -37,7 +37,9 @@ enum Command {
         print_config: bool,
     },
     /// Print an access token for the running demo server
-    #[command(after_help = "Example:\n  curl -H \"Authorization: Bearer $(salus token)\" http://127.0.0.1:8080/fhir/Patient?_count=1")]
+    #[command(
+        after_help = "Example:\n  curl -H \"Authorization: Bearer $(salus token)\" http://127.0.0.1:8080/fhir/Patient?_count=1"
+    )]
     Token(token::Arguments),
     /// Register, list, disable and enable clients
     #[command(after_help = "Example:\n  salus client add pipeline --scope 'system/Observation.rs' --jwks keys.json")]

@@ -20,7 +20,13 @@ pub(super) fn run(flags: &Flags, command: Command) -> Outcome {
     for model in models.iter() {
         let description = &model.description;
         let default = if description.default { "default of" } else { "for" };
-        say(&format!("{}\t{default} ${}\t{} inputs\t{}", model.canonical(), description.operation, description.inputs.len(), description.title));
+        say(&format!(
+            "{}\t{default} ${}\t{} inputs\t{}",
+            model.canonical(),
+            description.operation,
+            description.inputs.len(),
+            description.title
+        ));
     }
     Ok(())
 }

@@ -39,7 +39,8 @@ pub(super) fn run(flags: &Flags, command: Command) -> Outcome {
         }
         Command::List => {
             for file in parts::package_files(&settings)? {
-                let manifest = Package::open(&file).and_then(|package| package.manifest()).map_err(|error| error.to_string())?;
+                let manifest =
+                    Package::open(&file).and_then(|package| package.manifest()).map_err(|error| error.to_string())?;
                 say(&format!("{}\t{}", manifest.name, manifest.version));
             }
         }

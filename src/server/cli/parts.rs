@@ -32,7 +32,10 @@ impl Database {
     pub async fn start(settings: &Settings) -> Result<Self, String> {
         match &settings.database_url {
             Some(url) => Self::url(url),
-            None => Cluster::start(&settings.data_dir, &|line| complain(line)).await.map(Self::Private).map_err(|error| error.to_string()),
+            None => Cluster::start(&settings.data_dir, &|line| complain(line))
+                .await
+                .map(Self::Private)
+                .map_err(|error| error.to_string()),
         }
     }
 
@@ -88,7 +91,10 @@ pub(crate) fn package_files(settings: &Settings) -> Result<Vec<PathBuf>, String>
     let cache = cache_dir(settings)?;
     let core = R4_CORE.path(&cache);
     if !core.is_file() {
-        return Err(format!("the FHIR definitions are not at {}; run 'make setup', which fetches them", core.display()));
+        return Err(format!(
+            "the FHIR definitions are not at {}; run 'make setup', which fetches them",
+            core.display()
+        ));
     }
     let mut added: Vec<PathBuf> = std::fs::read_dir(settings.data_dir.join("packages"))
         .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
@@ -104,8 +110,13 @@ pub(crate) fn definitions(settings: &Settings) -> Result<Arc<Definitions>, Strin
 }
 
 /// The store on this database.
-pub(crate) async fn store(settings: &Settings, database: &Database, definitions: Arc<Definitions>) -> Result<Store, String> {
-    std::fs::create_dir_all(settings.data_dir.join("keys")).map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
+pub(crate) async fn store(
+    settings: &Settings,
+    database: &Database,
+    definitions: Arc<Definitions>,
+) -> Result<Store, String> {
+    std::fs::create_dir_all(settings.data_dir.join("keys"))
+        .map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
     let store = StoreSettings {
         database: database.config(),
         connections: settings.connections,
@@ -128,7 +139,8 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
     let models = Models::load(&settings.operations_dir).map_err(|error| error.to_string())?;
     let store = store(settings, database, definitions.clone()).await?;
     let auth = auth(settings, &store)?;
-    let policy = PolicySettings { base: settings.base(), default_policy: settings.default_policy()?, cached_tokens: 4096 };
+    let policy =
+        PolicySettings { base: settings.base(), default_policy: settings.default_policy()?, cached_tokens: 4096 };
     let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
     Ok(App { store, auth, policy, models, definitions, base: settings.base(), probing: Default::default() })
 }

@@ -22,10 +22,13 @@ pub(super) async fn run(flags: &Flags, print_config: bool) -> Outcome {
     if settings.demo && !settings.listen.ip().is_loopback() {
         return Err(format!("demo mode hands out credentials and serves on loopback only, not on {}", settings.listen));
     }
-    let filter = EnvFilter::try_from_env("SALUS_LOG").unwrap_or_else(|_| EnvFilter::new("info,tract=warn,refinery_core=warn"));
+    let filter =
+        EnvFilter::try_from_env("SALUS_LOG").unwrap_or_else(|_| EnvFilter::new("info,tract=warn,refinery_core=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     // Before the database is started: a port that is taken is known at once.
-    let listener = TcpListener::bind(settings.listen).await.map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     let database = Database::start(&settings).await?;
     let outcome = serve(&settings, &database, listener).await;
     complain("stopping");

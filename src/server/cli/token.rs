@@ -30,7 +30,10 @@ pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Outcome {
     let credentials: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let client = &credentials[&arguments.client];
     let text = |value: &Value, name: &str| {
-        value[name].as_str().map(str::to_owned).ok_or_else(|| format!("{} has no {name} for '{}'", path.display(), arguments.client))
+        value[name]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{} has no {name} for '{}'", path.display(), arguments.client))
     };
     let url = text(&credentials, "token")?;
     let (client_id, kid, key) = (text(client, "client_id")?, text(client, "kid")?, text(client, "private_key_pem")?);
@@ -47,7 +50,8 @@ pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Outcome {
     ];
     form.extend(arguments.purpose.as_deref().map(|purpose| ("purpose_of_use", purpose)));
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent.post(&url).send_form(form).map_err(|error| format!("no demo server answers at {url}: {error}"))?;
+    let mut response =
+        agent.post(&url).send_form(form).map_err(|error| format!("no demo server answers at {url}: {error}"))?;
     let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
     let answer: Value = serde_json::from_str(&body).map_err(|_| format!("{url} answered {}", response.status()))?;
     match answer["access_token"].as_str() {

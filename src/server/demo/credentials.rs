@@ -74,9 +74,14 @@ impl Credentials {
 
     /// Makes keys and registers the demo clients.
     pub(super) async fn register(app: &App, settings: &Settings) -> Result<Self, String> {
-        let backend = client(app, "demo-backend", "Demo backend service", "system/*.cruds", &["Organization/demo-organization"]).await?;
-        let second = client(app, "demo-second", "Second demo backend service", "system/Patient.rs system/Observation.rs", &[]).await?;
-        let credentials = Self { fhir: String::new(), token: String::new(), backend, second, patients: DemoPatients::default() };
+        let backend =
+            client(app, "demo-backend", "Demo backend service", "system/*.cruds", &["Organization/demo-organization"])
+                .await?;
+        let second =
+            client(app, "demo-second", "Second demo backend service", "system/Patient.rs system/Observation.rs", &[])
+                .await?;
+        let credentials =
+            Self { fhir: String::new(), token: String::new(), backend, second, patients: DemoPatients::default() };
         Ok(credentials.at(settings))
     }
 
@@ -100,7 +105,12 @@ impl Credentials {
     /// The backend client's principal, by the same flow as over HTTP.
     pub(super) async fn principal(&self, app: &App) -> Result<Arc<Principal>, String> {
         let client = &self.backend;
-        let assertion = sign_assertion(&client.private_key_pem, &client.kid, &client.client_id, &app.auth.config().token_endpoint());
+        let assertion = sign_assertion(
+            &client.private_key_pem,
+            &client.kid,
+            &client.client_id,
+            &app.auth.config().token_endpoint(),
+        );
         let assertion = assertion.map_err(|error| error.to_string())?;
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
@@ -123,7 +133,8 @@ impl Credentials {
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
         let draft = path.with_extension("json.new");
         let _ = std::fs::remove_file(&draft);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(wrong)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(wrong)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?;
         std::fs::rename(&draft, path).map_err(wrong)
     }
@@ -148,5 +159,10 @@ async fn client(app: &App, id: &str, name: &str, scope: &str, actors: &[&str]) -
         };
         clients.add(new).await.map_err(|error| error.to_string())?;
     }
-    Ok(DemoClient { client_id: id.to_owned(), kid: pair.kid, private_key_pem: pair.private_key_pem, scope: scope.to_owned() })
+    Ok(DemoClient {
+        client_id: id.to_owned(),
+        kid: pair.kid,
+        private_key_pem: pair.private_key_pem,
+        scope: scope.to_owned(),
+    })
 }

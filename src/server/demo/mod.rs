@@ -48,7 +48,9 @@ async fn load(app: &Arc<App>, credentials: &Credentials, population: &Population
     let (bundles, resources) = (population.bundles.len(), population.resources);
     complain(&format!("loading demo data: {} patients, {resources} resources", population.patients.len()));
     // The first Bundle holds what all others refer to, the last the wards' Groups.
-    let (Some((first, rest)), begun) = (population.bundles.split_first(), std::time::Instant::now()) else { return Ok(()) };
+    let (Some((first, rest)), begun) = (population.bundles.split_first(), std::time::Instant::now()) else {
+        return Ok(());
+    };
     post(app, &caller, first.clone()).await?;
     let (middle, last) = rest.split_at(rest.len().saturating_sub(1));
     for (done, group) in middle.chunks(CONCURRENT).enumerate() {
@@ -66,7 +68,8 @@ async fn load(app: &Arc<App>, credentials: &Credentials, population: &Population
 }
 
 async fn post(app: &App, caller: &Caller, bundle: String) -> Result<(), String> {
-    let request = FhirRequest { verb: Some(Verb::Post), body: Body::Bytes(Bytes::from(bundle)), ..FhirRequest::default() };
+    let request =
+        FhirRequest { verb: Some(Verb::Post), body: Body::Bytes(Bytes::from(bundle)), ..FhirRequest::default() };
     let response = dispatch(app, caller, &request).await;
     if response.status == 200 { Ok(()) } else { Err(format!("demo data was refused: {}", response.body)) }
 }

@@ -22,7 +22,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     match act.route.interaction {
         Interaction::Read => read(act).await,
         Interaction::SearchType => search(act).await,
-        _ => Err(Failure::new(405, IssueCode::NotSupported, "AuditEvents can be read and searched, nothing else").with_header("Allow", "GET")),
+        _ => Err(Failure::new(405, IssueCode::NotSupported, "AuditEvents can be read and searched, nothing else")
+            .with_header("Allow", "GET")),
     }
 }
 

@@ -27,7 +27,10 @@ use crate::route::Route;
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let bundle = act.request.resource()?;
     if bundle.get_str("resourceType") != Some("Bundle") {
-        return Err(wrong("resourceType", "a Bundle of type batch or transaction is posted to the base; other resources to their type"));
+        return Err(wrong(
+            "resourceType",
+            "a Bundle of type batch or transaction is posted to the base; other resources to their type",
+        ));
     }
     let requests = bundle.items("entry").iter().enumerate().map(|(position, entry)| entry_request(position, entry));
     let requests: Vec<FhirRequest<'_>> = requests.collect::<Result<_, _>>()?;
@@ -51,7 +54,8 @@ fn entry_request<'v>(position: usize, entry: &'v Value<'v>) -> Result<FhirReques
     let at = location(position);
     let request = entry.get("request").ok_or_else(|| wrong(&at, "the entry has no request"))?;
     let method = request.get_str("method").unwrap_or_default();
-    let verb = Verb::parse(method).ok_or_else(|| wrong(&format!("{at}.request.method"), "the method must be GET, POST, PUT, PATCH or DELETE"))?;
+    let verb = Verb::parse(method)
+        .ok_or_else(|| wrong(&format!("{at}.request.method"), "the method must be GET, POST, PUT, PATCH or DELETE"))?;
     let url = request.get_str("url").ok_or_else(|| wrong(&at, "the entry's request has no url"))?;
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let header = |name: &str| request.get_str(name).map(str::to_owned);
@@ -90,7 +94,8 @@ async fn transaction(act: &Act<'_>, bundle: &Value<'_>, requests: &[FhirRequest<
             continue;
         }
         let full_url = bundle.items("entry")[position].get_str("fullUrl");
-        entries.push(write_entry(act, position, full_url, request).map_err(|failure| failure.below(&location(position)))?);
+        entries
+            .push(write_entry(act, position, full_url, request).map_err(|failure| failure.below(&location(position)))?);
         positions.push(position);
     }
     let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(interaction_of(one), one)).collect();
@@ -128,9 +133,18 @@ fn interaction_of(written: &Written) -> Interaction {
 }
 
 /// A write of a transaction, authorized and checked.
-fn write_entry<'v>(act: &Act<'_>, position: usize, full_url: Option<&str>, request: &'v FhirRequest<'v>) -> Result<Entry<'v>, Failure> {
+fn write_entry<'v>(
+    act: &Act<'_>,
+    position: usize,
+    full_url: Option<&str>,
+    request: &'v FhirRequest<'v>,
+) -> Result<Entry<'v>, Failure> {
     let route = Route::of(request, &act.app.definitions)?;
-    let principal = act.caller.principal.as_ref().ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
+    let principal = act
+        .caller
+        .principal
+        .as_ref()
+        .ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
     let access = authorize(&act.app.policy, principal, route.interaction, route.resource_type.as_deref())?;
     let id = || route.id().to_owned();
     let (method, target) = match route.interaction {
@@ -143,7 +157,13 @@ fn write_entry<'v>(act: &Act<'_>, position: usize, full_url: Option<&str>, reque
         Interaction::ConditionalUpdate => (Method::Put, Target::Criteria(request.query.clone())),
         Interaction::Delete => (Method::Delete, Target::Id(id())),
         Interaction::ConditionalDelete => (Method::Delete, Target::Criteria(request.query.clone())),
-        _ => return Err(Failure::new(400, IssueCode::NotSupported, "a transaction may create, update, delete, read and search, nothing else")),
+        _ => {
+            return Err(Failure::new(
+                400,
+                IssueCode::NotSupported,
+                "a transaction may create, update, delete, read and search, nothing else",
+            ));
+        }
     };
     let resource = match method {
         Method::Delete => None,

@@ -25,7 +25,10 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     if let Some((updated, rid, version)) = page.next {
         let count = query.count;
         let since = query.since.map(|since| format!("&_since={}", instant(since))).unwrap_or_default();
-        links.push(("next", format!("{}/{}?_count={count}{since}&_after={updated}.{rid:x}.{version}", act.app.base, act.request.path)));
+        links.push((
+            "next",
+            format!("{}/{}?_count={count}{since}&_after={updated}.{rid:x}.{version}", act.app.base, act.request.path),
+        ));
     }
     bundle.links(&links);
     for version in &page.versions {

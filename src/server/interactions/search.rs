@@ -94,7 +94,8 @@ fn write(
     };
     let mut links = vec![("self", url(&used))];
     if let Some(cursor) = &page.next {
-        let text = serde_json::to_vec(cursor).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
+        let text =
+            serde_json::to_vec(cursor).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
         let mut next = used.clone();
         next.push((CURSOR.to_owned(), URL_SAFE_NO_PAD.encode(text)));
         links.push(("next", url(&next)));
@@ -112,9 +113,9 @@ fn write(
         }
     }
     if !ignored.is_empty() {
-        let issues = ignored
-            .iter()
-            .map(|one| Issue::warning(IssueCode::NotSupported, format!("'{}' was left out: {}", one.parameter, one.reason)));
+        let issues = ignored.iter().map(|one| {
+            Issue::warning(IssueCode::NotSupported, format!("'{}' was left out: {}", one.parameter, one.reason))
+        });
         bundle.search_entry("", &OperationOutcome { issues: issues.collect() }.to_json(), "outcome");
     }
     Ok(bundle.finish())
@@ -125,7 +126,8 @@ fn encode_query(parameters: &[(String, String)]) -> String {
 }
 
 fn decode(text: &str) -> Result<Cursor, Failure> {
-    let wrong = || Failure::new(400, IssueCode::Invalid, "this page link is not one this server made; start the search again");
+    let wrong =
+        || Failure::new(400, IssueCode::Invalid, "this page link is not one this server made; start the search again");
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
     serde_json::from_slice(&bytes).map_err(|_| wrong())
 }

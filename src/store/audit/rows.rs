@@ -89,10 +89,23 @@ impl Rows {
 
     /// Inserts all rows: one statement, so durable as a whole when run by itself.
     pub async fn insert(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
-        let first: Vec<i32> = std::iter::once(0).chain(self.patients_end.iter().copied()).map(|end| end + 1).take(self.len()).collect();
+        let first: Vec<i32> =
+            std::iter::once(0).chain(self.patients_end.iter().copied()).map(|end| end + 1).take(self.len()).collect();
         let statement = client.prepare_cached(INSERT).await?;
         client
-            .execute(&statement, &[&tenant, &self.recorded, &self.patient, &self.record, &self.patients, &first, &self.patients_end, &self.action])
+            .execute(
+                &statement,
+                &[
+                    &tenant,
+                    &self.recorded,
+                    &self.patient,
+                    &self.record,
+                    &self.patients,
+                    &first,
+                    &self.patients_end,
+                    &self.action,
+                ],
+            )
             .await?;
         Ok(())
     }

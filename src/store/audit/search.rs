@@ -71,13 +71,20 @@ impl AuditQuery {
             let plain = || split_values(value).map(str::to_owned).collect::<Vec<_>>();
             let tokens = || {
                 split_values(value)
-                    .map(|one| TokenQuery::parse(one).ok().and_then(|token| token.code).ok_or_else(|| bad(format!("'{one}' is not a code"))))
+                    .map(|one| {
+                        TokenQuery::parse(one)
+                            .ok()
+                            .and_then(|token| token.code)
+                            .ok_or_else(|| bad(format!("'{one}' is not a code")))
+                    })
                     .collect::<Result<Vec<_>>>()
             };
             match name.as_str() {
                 "_id" => query.filters.push(Filter::Id(plain().iter().map(|id| id.parse().unwrap_or(-1)).collect())),
                 "date" | "_lastUpdated" => {
-                    let one = |one| DateQuery::parse(one).map(|date| date.condition(now)).map_err(|error| bad(error.to_string()));
+                    let one = |one| {
+                        DateQuery::parse(one).map(|date| date.condition(now)).map_err(|error| bad(error.to_string()))
+                    };
                     query.filters.push(Filter::Recorded(split_values(value).map(one).collect::<Result<_>>()?));
                 }
                 "action" => query.filters.push(Filter::Action(tokens()?)),
@@ -90,10 +97,18 @@ impl AuditQuery {
                     let id = |one: &str| one.strip_prefix("Patient/").unwrap_or(one).to_owned();
                     query.patients = split_values(value).map(id).collect();
                 }
-                "_count" => query.count = value.parse::<i64>().map_err(|_| bad("'_count' takes a whole number".to_owned()))?.clamp(0, 1000),
+                "_count" => {
+                    query.count = value
+                        .parse::<i64>()
+                        .map_err(|_| bad("'_count' takes a whole number".to_owned()))?
+                        .clamp(0, 1000)
+                }
                 "_sort" => query.ascending = value == "date" || value == "_lastUpdated",
                 "_total" | "_format" | "_pretty" | "_summary" | "_elements" => {}
-                _ => ignored.push(Ignored { parameter: name.clone(), reason: format!("AuditEvent cannot be searched by '{name}' here yet") }),
+                _ => ignored.push(Ignored {
+                    parameter: name.clone(),
+                    reason: format!("AuditEvent cannot be searched by '{name}' here yet"),
+                }),
             }
         }
         Ok((query, ignored))
@@ -106,7 +121,8 @@ impl AuditLog {
     /// # Errors
     /// [`Error::NotFound`] where there is none the caller may see.
     pub async fn read(&self, access: &Access, id: &str) -> Result<StoredEvent> {
-        let query = AuditQuery { filters: vec![Filter::Id(vec![id.parse().unwrap_or(-1)])], count: 1, ..AuditQuery::default() };
+        let query =
+            AuditQuery { filters: vec![Filter::Id(vec![id.parse().unwrap_or(-1)])], count: 1, ..AuditQuery::default() };
         let mut page = self.search(access, &query).await?;
         page.events.pop().ok_or_else(|| Error::NotFound { resource_type: "AuditEvent".to_owned(), id: id.to_owned() })
     }
@@ -123,7 +139,10 @@ impl AuditLog {
         if let Some(after) = query.after {
             sql.push(" AND e.seq ").push(if query.ascending { "> " } else { "< " }).bind(after);
         }
-        sql.push(" ORDER BY e.seq").push(if query.ascending { "" } else { " DESC" }).push(" LIMIT ").bind(query.count + 1);
+        sql.push(" ORDER BY e.seq")
+            .push(if query.ascending { "" } else { " DESC" })
+            .push(" LIMIT ")
+            .bind(query.count + 1);
         let rows = client.query(&sql.text, &sql.params()).await?;
         let mut counting = Sql::default();
         counting.push("SELECT count(*)");
@@ -149,8 +168,11 @@ impl AuditLog {
                 sql.push("audit_event e WHERE e.tenant = ").bind(self.tenant);
             }
             keys => {
-                sql.push("(SELECT tenant, seq, recorded, patient, action, record FROM audit_event WHERE tenant = ").bind(self.tenant);
-                sql.push(" AND patient = ANY(").bind(keys).push(") AND patient <> '00000000-0000-0000-0000-000000000000'");
+                sql.push("(SELECT tenant, seq, recorded, patient, action, record FROM audit_event WHERE tenant = ")
+                    .bind(self.tenant);
+                sql.push(" AND patient = ANY(")
+                    .bind(keys)
+                    .push(") AND patient <> '00000000-0000-0000-0000-000000000000'");
                 sql.push(" UNION ALL SELECT a.tenant, a.seq, a.recorded, a.patient, a.action, a.record FROM (SELECT DISTINCT tenant, seq FROM audit_patient WHERE tenant = ");
                 sql.bind(self.tenant).push(" AND patient = ANY(").bind(keys);
                 sql.push(")) p JOIN audit_event a ON a.tenant = p.tenant AND a.seq = p.seq) e WHERE true");
@@ -175,7 +197,9 @@ fn write_grant(grant: &RowFilter, sql: &mut Sql) {
     match (grant.is_unrestricted(), grant.compartment, grant.search.is_empty()) {
         (true, ..) => _ = sql.push("true"),
         (false, Some(patient), true) => {
-            sql.push("(e.patient = ").bind(patient).push(" OR EXISTS (SELECT FROM audit_patient p WHERE p.tenant = e.tenant AND p.seq = e.seq AND p.patient = ");
+            sql.push("(e.patient = ").bind(patient).push(
+                " OR EXISTS (SELECT FROM audit_patient p WHERE p.tenant = e.tenant AND p.seq = e.seq AND p.patient = ",
+            );
             sql.bind(patient).push("))");
         }
         _ => _ = sql.push("false"),
@@ -205,11 +229,18 @@ impl Filter {
             Self::Entity(references) => {
                 sql.push("EXISTS (SELECT FROM jsonb_array_elements(e.record::jsonb -> 'e') n WHERE n ->> 'w' = ANY(");
                 sql.bind(references.clone()).push("))");
-                let patients: Vec<Key> = references.iter().filter_map(|one| one.strip_prefix("Patient/")).map(|id| Key::resource("Patient", id)).collect();
+                let patients: Vec<Key> = references
+                    .iter()
+                    .filter_map(|one| one.strip_prefix("Patient/"))
+                    .map(|id| Key::resource("Patient", id))
+                    .collect();
                 sql.push(" OR e.patient = ANY(").bind(patients.as_slice()).push(")");
             }
             Self::Agent(names) => {
-                sql.push("e.record::jsonb ->> 'c' = ANY(").bind(names.clone()).push(") OR e.record::jsonb -> 'u' ->> 'i' = ANY(").bind(names.clone());
+                sql.push("e.record::jsonb ->> 'c' = ANY(")
+                    .bind(names.clone())
+                    .push(") OR e.record::jsonb -> 'u' ->> 'i' = ANY(")
+                    .bind(names.clone());
                 sql.push(") OR e.record::jsonb -> 'u' ->> 'f' = ANY(").bind(names.clone()).push(")");
             }
         }

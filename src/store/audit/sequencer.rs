@@ -102,7 +102,10 @@ impl Sequencer {
 
     async fn position(&self, client: &impl GenericClient) -> Result<Position> {
         let head = client
-            .query_opt("SELECT peaks, pending FROM audit_head WHERE tenant = $1 ORDER BY size DESC LIMIT 1", &[&self.tenant])
+            .query_opt(
+                "SELECT peaks, pending FROM audit_head WHERE tenant = $1 ORDER BY size DESC LIMIT 1",
+                &[&self.tenant],
+            )
             .await?;
         let Some(head) = head else { return Ok(Position { range: CompactRange::new(), pending: 0 }) };
         let range = CompactRange::from_bytes(head.try_get(0)?).map_err(|error| Error::Audit(error.to_string()))?;
@@ -125,7 +128,10 @@ impl Sequencer {
             return Ok(last + 1);
         }
         let logged = client
-            .query("SELECT seq FROM audit_leaf WHERE tenant = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq", &[&self.tenant, &from, &last])
+            .query(
+                "SELECT seq FROM audit_leaf WHERE tenant = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq",
+                &[&self.tenant, &from, &last],
+            )
             .await?;
         let mut open = BTreeMap::new();
         let mut expected = if from == 0 { logged.first().map_or(0, |row| row.get(0)) } else { from };
@@ -154,8 +160,14 @@ impl Sequencer {
                 "INSERT INTO audit_head (tenant, size, root, peaks, time, key_id, signature, pending)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 &[
-                    &self.tenant, &(head.size as i64), &head.root.as_slice(), &range.to_bytes(), &head.timestamp,
-                    &head.key_id.as_slice(), &head.signature, &pending,
+                    &self.tenant,
+                    &(head.size as i64),
+                    &head.root.as_slice(),
+                    &range.to_bytes(),
+                    &head.timestamp,
+                    &head.key_id.as_slice(),
+                    &head.signature,
+                    &pending,
                 ],
             )
             .await?;

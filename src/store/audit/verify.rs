@@ -29,7 +29,10 @@ impl AuditLog {
             .await?;
         let mut verifier = LogVerifier::new(self.tenant, vec![self.key.public_key()]);
         let heads = transaction
-            .query("SELECT size, root, time, key_id, signature FROM audit_head WHERE tenant = $1 ORDER BY size", &[&self.tenant])
+            .query(
+                "SELECT size, root, time, key_id, signature FROM audit_head WHERE tenant = $1 ORDER BY size",
+                &[&self.tenant],
+            )
             .await?;
         let mut heads = heads.iter().map(|row| head(self.tenant, row)).peekable();
         let fault = |fault: salus_audit::Fault| Error::Audit(fault.to_string());

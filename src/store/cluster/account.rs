@@ -39,15 +39,9 @@ impl Accounts {
             gid: rustix::process::getegid().as_raw(),
         });
         if uid != 0 {
-            return Ok(Self {
-                postgres: server.clone(),
-                server,
-            });
+            return Ok(Self { postgres: server.clone(), server });
         }
-        let owner = std::fs::metadata(cluster)
-            .map(|m| m.uid())
-            .ok()
-            .filter(|uid| *uid != 0);
+        let owner = std::fs::metadata(cluster).map(|m| m.uid()).ok().filter(|uid| *uid != 0);
         let names = owner.map(|uid| uid.to_string()).into_iter();
         for name in names.chain(UNPRIVILEGED.map(str::to_owned)) {
             if let Some(postgres) = lookup(&name)?.filter(|account| account.uid != 0) {
@@ -65,14 +59,11 @@ impl Accounts {
 
 /// An account by name or number. `getent` rather than `/etc/passwd`, for accounts in a directory.
 fn lookup(key: &str) -> Result<Option<Account>, ClusterError> {
-    let output = Command::new("getent")
-        .args(["passwd", key])
-        .output()
-        .map_err(|source| ClusterError::MissingTool {
-            tool: "getent",
-            package: "libc-bin",
-            source,
-        })?;
+    let output = Command::new("getent").args(["passwd", key]).output().map_err(|source| ClusterError::MissingTool {
+        tool: "getent",
+        package: "libc-bin",
+        source,
+    })?;
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
 }
 
@@ -91,14 +82,7 @@ mod tests {
     #[test]
     fn a_passwd_line_is_read() {
         let account = parse("postgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n").unwrap();
-        assert_eq!(
-            account,
-            Account {
-                name: "postgres".into(),
-                uid: 101,
-                gid: 104
-            }
-        );
+        assert_eq!(account, Account { name: "postgres".into(), uid: 101, gid: 104 });
         assert_eq!(parse(""), None);
         assert_eq!(parse("a:b:c"), None);
     }

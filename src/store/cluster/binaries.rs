@@ -26,30 +26,20 @@ impl Binaries {
             .or_else(|_| Self::choose([installed, Self::in_path()].concat(), existing, cluster))
     }
 
-    fn choose(
-        installed: Vec<Self>,
-        existing: Option<u32>,
-        cluster: &Path,
-    ) -> Result<Self, ClusterError> {
+    fn choose(installed: Vec<Self>, existing: Option<u32>, cluster: &Path) -> Result<Self, ClusterError> {
         let mut found: Vec<u32> = installed.iter().map(|b| b.major).collect();
         found.sort_unstable();
         found.dedup();
         if found.last().is_none_or(|newest| *newest < MINIMUM) {
-            return Err(ClusterError::NoBinaries {
-                minimum: MINIMUM,
-                found,
-            });
+            return Err(ClusterError::NoBinaries { minimum: MINIMUM, found });
         }
         let wanted = existing.or(found.last().copied()).unwrap_or(MINIMUM);
         let path = cluster.to_owned();
-        installed
-            .into_iter()
-            .find(|b| b.major == wanted)
-            .ok_or(ClusterError::VersionMismatch {
-                path,
-                data: wanted,
-                found,
-            })
+        installed.into_iter().find(|b| b.major == wanted).ok_or(ClusterError::VersionMismatch {
+            path,
+            data: wanted,
+            found,
+        })
     }
 
     /// The path of one of its programs.
@@ -59,14 +49,13 @@ impl Binaries {
 
     fn of_packages() -> Vec<Self> {
         let mut dirs = children("/usr/lib/postgresql");
-        dirs.extend(children("/usr").into_iter().filter(|dir| {
-            dir.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("pgsql-"))
-        }));
+        dirs.extend(
+            children("/usr")
+                .into_iter()
+                .filter(|dir| dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pgsql-"))),
+        );
         dirs.push("/usr/local/pgsql".into());
-        dirs.into_iter()
-            .filter_map(|dir| Self::at(dir.join("bin")))
-            .collect()
+        dirs.into_iter().filter_map(|dir| Self::at(dir.join("bin"))).collect()
     }
 
     fn in_path() -> Vec<Self> {
@@ -79,10 +68,7 @@ impl Binaries {
         if !dir.is_absolute() || !dir.join("initdb").is_file() {
             return None;
         }
-        let output = Command::new(dir.join("postgres"))
-            .arg("--version")
-            .output()
-            .ok()?;
+        let output = Command::new(dir.join("postgres")).arg("--version").output().ok()?;
         let major = major_version(&String::from_utf8_lossy(&output.stdout))?;
         Some(Self { major, dir })
     }
@@ -90,17 +76,13 @@ impl Binaries {
 
 fn children(dir: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten();
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect()
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 /// The major version in `postgres (PostgreSQL) 15.18 (Debian …)`.
 fn major_version(printed: &str) -> Option<u32> {
     let number = printed.split_once("(PostgreSQL) ")?.1;
-    let digits = number
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(number.len());
+    let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number[..digits].parse().ok()
 }
 
@@ -109,13 +91,7 @@ mod tests {
     use super::*;
 
     fn installed(majors: &[u32]) -> Vec<Binaries> {
-        majors
-            .iter()
-            .map(|m| Binaries {
-                major: *m,
-                dir: format!("/pg/{m}/bin").into(),
-            })
-            .collect()
+        majors.iter().map(|m| Binaries { major: *m, dir: format!("/pg/{m}/bin").into() }).collect()
     }
 
     fn choose(majors: &[u32], existing: Option<u32>) -> Result<u32, ClusterError> {
@@ -124,10 +100,7 @@ mod tests {
 
     #[test]
     fn the_version_line_is_read() {
-        assert_eq!(
-            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_version("something else"), None);
     }
@@ -145,9 +118,6 @@ mod tests {
         let old = choose(&[13], None).unwrap_err().to_string();
         assert!(old.contains("only 13"), "{old}");
         let other = choose(&[16, 17], Some(15)).unwrap_err().to_string();
-        assert!(
-            other.contains("written by PostgreSQL 15, but only 16, 17"),
-            "{other}"
-        );
+        assert!(other.contains("written by PostgreSQL 15, but only 16, 17"), "{other}");
     }
 }

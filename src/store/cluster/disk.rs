@@ -19,10 +19,7 @@ pub(super) fn free(path: &Path) -> Option<u64> {
 /// Refuses to create a cluster where it would fill the disk.
 pub(super) fn check_room(path: &Path) -> Result<(), ClusterError> {
     match free(path) {
-        Some(free) if free < NEEDED_TO_CREATE => Err(ClusterError::DiskFull {
-            path: path.to_owned(),
-            free,
-        }),
+        Some(free) if free < NEEDED_TO_CREATE => Err(ClusterError::DiskFull { path: path.to_owned(), free }),
         _ => Ok(()),
     }
 }
@@ -30,13 +27,9 @@ pub(super) fn check_room(path: &Path) -> Result<(), ClusterError> {
 /// A failure whose true cause is a full disk, judged by what was printed or by what is left.
 pub(super) fn explains(path: &Path, output: &str) -> Option<ClusterError> {
     let free = free(path)?;
-    let full = output.contains("No space left on device")
-        || output.contains("Disk quota exceeded")
-        || free < NEARLY_NONE;
-    full.then(|| ClusterError::DiskFull {
-        path: path.to_owned(),
-        free,
-    })
+    let full =
+        output.contains("No space left on device") || output.contains("Disk quota exceeded") || free < NEARLY_NONE;
+    full.then(|| ClusterError::DiskFull { path: path.to_owned(), free })
 }
 
 #[cfg(test)]
@@ -47,10 +40,7 @@ mod tests {
     fn a_full_disk_is_told_from_other_failures() {
         let here = std::env::temp_dir();
         let said = "FATAL:  could not write lock file \"postmaster.pid\": No space left on device";
-        assert!(matches!(
-            explains(&here, said),
-            Some(ClusterError::DiskFull { .. })
-        ));
+        assert!(matches!(explains(&here, said), Some(ClusterError::DiskFull { .. })));
         if free(&here).unwrap() > NEARLY_NONE {
             assert!(explains(&here, "FATAL:  invalid value").is_none());
         }

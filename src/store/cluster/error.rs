@@ -178,38 +178,21 @@ impl ClusterError {
         move |source| match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 let dir = path.parent().map_or_else(|| path.clone(), Path::to_owned);
-                Self::DiskFull {
-                    free: super::disk::free(&dir).unwrap_or(0),
-                    path: dir,
-                }
+                Self::DiskFull { free: super::disk::free(&dir).unwrap_or(0), path: dir }
             }
-            _ => Self::Io {
-                action,
-                path,
-                source,
-            },
+            _ => Self::Io { action, path, source },
         }
     }
 }
 
 fn older(found: &[u32]) -> String {
-    if found.is_empty() {
-        String::new()
-    } else {
-        format!(" (only {})", list(found))
-    }
+    if found.is_empty() { String::new() } else { format!(" (only {})", list(found)) }
 }
 
 fn list(versions: &[u32]) -> String {
-    versions
-        .iter()
-        .map(u32::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    versions.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn database_message(error: &tokio_postgres::Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), |db| db.message().to_owned())
+    error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned())
 }

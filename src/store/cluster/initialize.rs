@@ -18,21 +18,14 @@ use super::{ClusterError, disk, process};
 ///
 /// So a cluster is there whole or not at all: what an interrupted run left has another name, is
 /// nobody's data, and is wiped.
-pub(super) async fn initialize(
-    layout: &Layout,
-    accounts: &Accounts,
-    binaries: &Binaries,
-) -> Result<(), ClusterError> {
+pub(super) async fn initialize(layout: &Layout, accounts: &Accounts, binaries: &Binaries) -> Result<(), ClusterError> {
     refuse_foreign(layout)?;
     disk::check_room(&layout.data_dir)?;
     for dir in layout.abandoned()? {
         wipe(&dir).await?;
     }
     let dir = &layout.unfinished;
-    DirBuilder::new()
-        .mode(0o700)
-        .create(dir)
-        .map_err(ClusterError::io("create", dir))?;
+    DirBuilder::new().mode(0o700).create(dir).map_err(ClusterError::io("create", dir))?;
     give_dir(dir, &accounts.postgres)?;
     run_initdb(layout, accounts, binaries).await?;
     std::fs::rename(dir, &layout.cluster).map_err(ClusterError::io("rename", dir))?;
@@ -68,21 +61,10 @@ fn refuse_foreign(layout: &Layout) -> Result<(), ClusterError> {
     }
 }
 
-async fn run_initdb(
-    layout: &Layout,
-    accounts: &Accounts,
-    binaries: &Binaries,
-) -> Result<(), ClusterError> {
+async fn run_initdb(layout: &Layout, accounts: &Accounts, binaries: &Binaries) -> Result<(), ClusterError> {
     let program = binaries.program("initdb");
-    let mut command = Launcher::new(accounts, &layout.unfinished)
-        .await?
-        .command(&program);
-    command.args([
-        "--encoding=UTF8",
-        "--locale=C",
-        "--data-checksums",
-        "--no-instructions",
-    ]);
+    let mut command = Launcher::new(accounts, &layout.unfinished).await?.command(&program);
+    command.args(["--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions"]);
     command.args(["--auth-local=peer", "--auth-host=reject"]);
     command.arg(format!("--username={}", super::SUPERUSER));
     let output = command
@@ -96,10 +78,6 @@ async fn run_initdb(
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(
-        disk::explains(&layout.data_dir, &text).unwrap_or(ClusterError::Initdb {
-            path: layout.cluster.clone(),
-            output: text,
-        }),
-    )
+    Err(disk::explains(&layout.data_dir, &text)
+        .unwrap_or(ClusterError::Initdb { path: layout.cluster.clone(), output: text }))
 }

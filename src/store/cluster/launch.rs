@@ -23,19 +23,13 @@ pub(super) struct Launcher {
 impl Launcher {
     /// For a directory that exists and belongs to the account of PostgreSQL.
     pub async fn new(accounts: &Accounts, dir: &Path) -> Result<Self, ClusterError> {
-        let mut launcher = Self {
-            accounts: accounts.clone(),
-            dir: dir.into(),
-            reachable: true,
-        };
+        let mut launcher = Self { accounts: accounts.clone(), dir: dir.into(), reachable: true };
         if accounts.drops_privileges() {
             let mut test = launcher.as_postgres("test".as_ref());
-            let status = test.arg("-r").arg(dir).status().await.map_err(|source| {
-                ClusterError::MissingTool {
-                    tool: "setpriv",
-                    package: "util-linux",
-                    source,
-                }
+            let status = test.arg("-r").arg(dir).status().await.map_err(|source| ClusterError::MissingTool {
+                tool: "setpriv",
+                package: "util-linux",
+                source,
             })?;
             launcher.reachable = status.success();
         }
@@ -52,17 +46,11 @@ impl Launcher {
             self.as_postgres(program.as_os_str())
         } else {
             let mut shell = plain("sh".as_ref());
-            shell
-                .args(["-c", "exec 9< \"$0\" && exec \"$@\""])
-                .arg(&self.dir);
+            shell.args(["-c", "exec 9< \"$0\" && exec \"$@\""]).arg(&self.dir);
             shell.arg("setpriv").args(self.setpriv_args()).arg(program);
             shell
         };
-        let dir = if self.reachable {
-            self.dir.as_os_str()
-        } else {
-            HANDED_DOWN.as_ref()
-        };
+        let dir = if self.reachable { self.dir.as_os_str() } else { HANDED_DOWN.as_ref() };
         command.arg("-D").arg(dir);
         command
     }
@@ -94,10 +82,7 @@ fn plain(program: &OsStr) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
-        .env(
-            "PATH",
-            std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into()),
-        )
+        .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into()))
         .env("LC_ALL", "C")
         .current_dir("/")
         .process_group(0)

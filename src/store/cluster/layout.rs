@@ -3,9 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{
-    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown,
-};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use super::ClusterError;
@@ -35,39 +33,24 @@ pub(super) struct Layout {
 impl Layout {
     /// The layout of an existing data directory.
     pub fn of(data_dir: &Path) -> Result<Self, ClusterError> {
-        let data_dir = data_dir
-            .canonicalize()
-            .map_err(ClusterError::io("find the data directory", data_dir))?;
+        let data_dir = data_dir.canonicalize().map_err(ClusterError::io("find the data directory", data_dir))?;
         let cluster = data_dir.join("postgres");
         let unfinished = data_dir.join(format!("{UNFINISHED}{}", std::process::id()));
-        Ok(Self {
-            data_dir,
-            cluster,
-            unfinished,
-        })
+        Ok(Self { data_dir, cluster, unfinished })
     }
 
     /// The same, making the data directory (mode 0700) where it is missing.
     pub fn create(data_dir: &Path) -> Result<Self, ClusterError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .map_err(ClusterError::io("create", data_dir))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(ClusterError::io("create", data_dir))?;
         Self::of(data_dir)
     }
 
     /// The directories that interrupted runs of `initdb` left.
     pub fn abandoned(&self) -> Result<Vec<PathBuf>, ClusterError> {
         let entries = std::fs::read_dir(&self.data_dir);
-        let entries = entries
-            .map_err(ClusterError::io("read", &self.data_dir))?
-            .flatten();
+        let entries = entries.map_err(ClusterError::io("read", &self.data_dir))?.flatten();
         let unfinished = |name: &OsStr| name.to_string_lossy().starts_with(UNFINISHED);
-        Ok(entries
-            .filter(|e| unfinished(&e.file_name()))
-            .map(|e| e.path())
-            .collect())
+        Ok(entries.filter(|e| unfinished(&e.file_name())).map(|e| e.path()).collect())
     }
 
     /// The major version of the cluster's data; `None` where there is no cluster yet.
@@ -88,17 +71,12 @@ impl Layout {
     pub fn create_runtime_dir(&self, owner: &Account) -> Result<PathBuf, ClusterError> {
         let hash = blake3::hash(self.data_dir.as_os_str().as_encoded_bytes()).to_hex();
         let path = runtime_base().join(format!("salus-{}", &hash[..12]));
-        let refuse = |reason| ClusterError::RuntimeDir {
-            path: path.clone(),
-            reason,
-        };
+        let refuse = |reason| ClusterError::RuntimeDir { path: path.clone(), reason };
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 // Whoever can write to /tmp may have put something there: it must be ours.
-                let found = path
-                    .symlink_metadata()
-                    .map_err(ClusterError::io("look at", &path))?;
+                let found = path.symlink_metadata().map_err(ClusterError::io("look at", &path))?;
                 let me = rustix::process::geteuid().as_raw();
                 if !found.is_dir() {
                     return Err(refuse("it is not a directory"));
@@ -124,16 +102,11 @@ impl Layout {
 /// `/run` for root; the session's runtime directory for others; else `/tmp`.
 fn runtime_base() -> PathBuf {
     let me = rustix::process::geteuid().as_raw();
-    let candidate = if me == 0 {
-        Some(PathBuf::from("/run"))
-    } else {
-        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)
-    };
+    let candidate =
+        if me == 0 { Some(PathBuf::from("/run")) } else { std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) };
     let fits = |dir: &PathBuf| {
         let length = dir.as_os_str().len() + "/salus-0123456789ab/".len() + SOCKET.len();
-        let ours = dir
-            .metadata()
-            .is_ok_and(|m| m.is_dir() && m.uid() == me && m.mode() & 0o022 == 0);
+        let ours = dir.metadata().is_ok_and(|m| m.is_dir() && m.uid() == me && m.mode() & 0o022 == 0);
         let writable = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok();
         dir.is_absolute() && length <= SOCKET_PATH_MAX && ours && writable
     };
@@ -158,11 +131,7 @@ pub(super) fn write_owned(path: &Path, text: &str, owner: &Account) -> Result<()
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;
         fchown(&file, Some(owner.uid), Some(owner.gid))?;
         file.sync_all()?;

@@ -32,10 +32,7 @@ impl DataDirLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = holder(&mut file);
-                return Err(ClusterError::InUse {
-                    path: data_dir.to_owned(),
-                    holder,
-                });
+                return Err(ClusterError::InUse { path: data_dir.to_owned(), holder });
             }
             Err(TryLockError::Error(source)) => {
                 return Err(ClusterError::io("lock", &path)(source));

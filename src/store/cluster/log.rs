@@ -43,10 +43,7 @@ impl Log {
     /// The last lines.
     pub fn tail(&self) -> String {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join("\n")
+        last.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -92,10 +92,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ClusterError::InUse`] where another process works there; else see the variants.
-    pub async fn start(
-        data_dir: &Path,
-        progress: &(dyn Fn(&str) + Sync),
-    ) -> Result<Self, ClusterError> {
+    pub async fn start(data_dir: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<Self, ClusterError> {
         let layout = Layout::create(data_dir)?;
         let lock = DataDirLock::acquire(&layout.data_dir)?;
         let existing = layout.data_version()?;
@@ -110,13 +107,7 @@ impl Cluster {
         process::end_leftovers(&layout.cluster).await?;
         let socket_dir = layout.create_runtime_dir(&accounts.postgres)?;
         let log = Log::default();
-        let postmaster = Postmaster {
-            layout,
-            accounts,
-            binaries,
-            socket_dir,
-            log,
-        };
+        let postmaster = Postmaster { layout, accounts, binaries, socket_dir, log };
         progress("starting PostgreSQL");
         Self::supervised(postmaster, lock, progress).await
     }
@@ -132,25 +123,10 @@ impl Cluster {
         let pid = Arc::new(AtomicI32::new(child.id().map_or(0, u32::cast_signed)));
         let (sender, state) = watch::channel(ClusterState::Running);
         let (stop, stopped) = oneshot::channel();
-        let supervised = Supervised {
-            postmaster: postmaster.clone(),
-            child,
-            state: sender,
-            pid: pid.clone(),
-        };
+        let supervised = Supervised { postmaster: postmaster.clone(), child, state: sender, pid: pid.clone() };
         let supervision = tokio::spawn(supervised.run(stopped));
-        let owned = Owned {
-            postmaster,
-            pid,
-            stop,
-            supervision,
-            _lock: lock,
-        };
-        Ok(Self {
-            socket_dir,
-            state,
-            owned: Some(owned),
-        })
+        let owned = Owned { postmaster, pid, stop, supervision, _lock: lock };
+        Ok(Self { socket_dir, state, owned: Some(owned) })
     }
 
     /// Uses the cluster of `data_dir` that another process runs, without owning it: stopping or
@@ -163,11 +139,8 @@ impl Cluster {
             return Ok(None);
         }
         let layout = Layout::of(data_dir)?;
-        let Some(PostmasterFile {
-            pid,
-            socket_dir: Some(socket_dir),
-            ready: true,
-        }) = PostmasterFile::read(&layout.cluster)?
+        let Some(PostmasterFile { pid, socket_dir: Some(socket_dir), ready: true }) =
+            PostmasterFile::read(&layout.cluster)?
         else {
             return Ok(None);
         };
@@ -175,11 +148,7 @@ impl Cluster {
             return Ok(None);
         }
         let (_, state) = watch::channel(ClusterState::Running);
-        Ok(Some(Self {
-            socket_dir,
-            state,
-            owned: None,
-        }))
+        Ok(Some(Self { socket_dir, state, owned: None }))
     }
 
     /// For commands: uses the cluster of a running server, or starts it for their own time.
@@ -187,10 +156,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`]; [`ClusterError::InUse`] where the server that holds the data directory
     /// does not get its database ready within half a minute.
-    pub async fn attach_or_start(
-        data_dir: &Path,
-        progress: &(dyn Fn(&str) + Sync),
-    ) -> Result<Self, ClusterError> {
+    pub async fn attach_or_start(data_dir: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<Self, ClusterError> {
         let begun = Instant::now();
         loop {
             // Start first: only who gets no lock may attach, since a cluster without a server is
@@ -209,11 +175,7 @@ impl Cluster {
     /// How to connect: over the socket, as the role that owns the database.
     pub fn config(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
-        config
-            .host_path(&self.socket_dir)
-            .user(ROLE)
-            .dbname(DATABASE)
-            .application_name("salus");
+        config.host_path(&self.socket_dir).user(ROLE).dbname(DATABASE).application_name("salus");
         config
     }
 
@@ -237,9 +199,7 @@ impl Cluster {
     /// what else it waits for; never resolves for a cluster that is not owned or was stopped.
     pub async fn failed(&self) -> String {
         let mut state = self.state.clone();
-        let failure = state
-            .wait_for(|state| matches!(state, ClusterState::Failed(_)))
-            .await;
+        let failure = state.wait_for(|state| matches!(state, ClusterState::Failed(_))).await;
         if let Ok(ClusterState::Failed(reason)) = failure.as_deref() {
             return reason.clone();
         }

@@ -40,15 +40,9 @@ impl Postmaster {
         let launcher = Launcher::new(&self.accounts, &self.layout.cluster).await?;
         self.configure(&launcher).await?;
         let program = self.binaries.program("postgres");
-        let mut child = launcher
-            .command(&program)
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(ClusterError::io("run", &program))?;
-        let following = child
-            .stderr
-            .take()
-            .map(|stderr| tokio::spawn(self.log.clone().follow(stderr)));
+        let mut child =
+            launcher.command(&program).stderr(Stdio::piped()).spawn().map_err(ClusterError::io("run", &program))?;
+        let following = child.stderr.take().map(|stderr| tokio::spawn(self.log.clone().follow(stderr)));
         let ready = async {
             let client = self.ready(&mut child, progress).await?;
             create_database(&client).await.map_err(Unready::Refused)
@@ -69,12 +63,7 @@ impl Postmaster {
         let program = self.binaries.program("postgres");
         let lz4 = launcher
             .command(&program)
-            .args([
-                "-C",
-                "default_toast_compression",
-                "-c",
-                "default_toast_compression=lz4",
-            ])
+            .args(["-C", "default_toast_compression", "-c", "default_toast_compression=lz4"])
             .args(["-c", "wal_compression=lz4"])
             .status()
             .await
@@ -91,24 +80,13 @@ impl Postmaster {
         let conf = settings::postgresql_conf(&sizing, &self.socket_dir);
         write_owned(&cluster.join("postgresql.conf"), &conf, owner)?;
         write_owned(&cluster.join("pg_hba.conf"), settings::pg_hba_conf(), owner)?;
-        write_owned(
-            &cluster.join("pg_ident.conf"),
-            &settings::pg_ident_conf(&self.accounts),
-            owner,
-        )
+        write_owned(&cluster.join("pg_ident.conf"), &settings::pg_ident_conf(&self.accounts), owner)
     }
 
     /// Waits until connections are taken, and returns one to the maintenance database.
-    async fn ready(
-        &self,
-        child: &mut Child,
-        progress: &(dyn Fn(&str) + Sync),
-    ) -> Result<Client, Unready> {
+    async fn ready(&self, child: &mut Child, progress: &(dyn Fn(&str) + Sync)) -> Result<Client, Unready> {
         let mut config = Config::new();
-        config
-            .host_path(&self.socket_dir)
-            .user(SUPERUSER)
-            .dbname("postgres");
+        config.host_path(&self.socket_dir).user(SUPERUSER).dbname("postgres");
         let begun = Instant::now();
         let mut told = begun;
         loop {
@@ -129,10 +107,7 @@ impl Postmaster {
             }
             if told.elapsed() > Duration::from_secs(5) {
                 told = Instant::now();
-                progress(&format!(
-                    "PostgreSQL is recovering, {} s so far",
-                    begun.elapsed().as_secs()
-                ));
+                progress(&format!("PostgreSQL is recovering, {} s so far", begun.elapsed().as_secs()));
             }
         }
     }
@@ -144,10 +119,7 @@ impl Postmaster {
             return Ok(());
         };
         let cluster = &self.layout.cluster;
-        for (signal, patience) in [
-            (Signal::INT, STOP_WITHIN),
-            (Signal::QUIT, Duration::from_secs(10)),
-        ] {
+        for (signal, patience) in [(Signal::INT, STOP_WITHIN), (Signal::QUIT, Duration::from_secs(10))] {
             process::signal(pid, cluster, signal);
             if let Ok(status) = tokio::time::timeout(patience, child.wait()).await {
                 let status = status.map_err(ClusterError::io("wait for PostgreSQL on", cluster))?;
@@ -155,10 +127,7 @@ impl Postmaster {
                 return Ok(());
             }
         }
-        Err(ClusterError::Stuck {
-            path: cluster.clone(),
-            pid,
-        })
+        Err(ClusterError::Stuck { path: cluster.clone(), pid })
     }
 }
 
@@ -176,11 +145,7 @@ impl Unready {
         match self {
             Self::Exited => ClusterError::Start { path, log },
             Self::Refused(e) => ClusterError::Database(e),
-            Self::TimedOut => ClusterError::Unready {
-                path,
-                seconds: READY_WITHIN.as_secs(),
-                log,
-            },
+            Self::TimedOut => ClusterError::Unready { path, seconds: READY_WITHIN.as_secs(), log },
         }
     }
 }
@@ -190,15 +155,11 @@ impl Unready {
 async fn create_database(client: &Client) -> Result<(), tokio_postgres::Error> {
     let role = "SELECT 1 FROM pg_roles WHERE rolname = $1";
     if client.query_opt(role, &[&ROLE]).await?.is_none() {
-        client
-            .batch_execute(&format!("CREATE ROLE {ROLE} LOGIN"))
-            .await?;
+        client.batch_execute(&format!("CREATE ROLE {ROLE} LOGIN")).await?;
     }
     let database = "SELECT 1 FROM pg_database WHERE datname = $1";
     if client.query_opt(database, &[&DATABASE]).await?.is_none() {
-        client
-            .batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {ROLE}"))
-            .await?;
+        client.batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {ROLE}")).await?;
     }
     Ok(())
 }

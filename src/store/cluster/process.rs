@@ -38,16 +38,9 @@ impl PostmasterFile {
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines().map(str::trim);
         let pid = lines.next()?.parse().ok().filter(|pid| *pid > 1)?;
-        let socket_dir = lines
-            .nth(3)
-            .filter(|line| !line.is_empty())
-            .map(PathBuf::from);
+        let socket_dir = lines.nth(3).filter(|line| !line.is_empty()).map(PathBuf::from);
         let ready = lines.nth(2) == Some("ready");
-        Some(Self {
-            pid,
-            socket_dir,
-            ready,
-        })
+        Some(Self { pid, socket_dir, ready })
     }
 }
 
@@ -65,9 +58,7 @@ fn is_postgres_at(pid: i32, cluster: &std::fs::Metadata) -> bool {
         return false;
     };
     // After an upgrade of the package the link reads `…/postgres (deleted)`.
-    let named = program
-        .file_name()
-        .is_some_and(|n| n.to_string_lossy().starts_with("postgres"));
+    let named = program.file_name().is_some_and(|n| n.to_string_lossy().starts_with("postgres"));
     named
         && std::fs::metadata(process.join("cwd"))
             .is_ok_and(|cwd| (cwd.dev(), cwd.ino()) == (cluster.dev(), cluster.ino()))
@@ -122,10 +113,7 @@ pub(super) async fn end_leftovers(cluster: &Path) -> Result<(), ClusterError> {
         if !gone_within(cluster, Duration::from_secs(10)).await
             && let Some(pid) = postgres_of(cluster).first()
         {
-            return Err(ClusterError::Stuck {
-                path: cluster.to_owned(),
-                pid: *pid,
-            });
+            return Err(ClusterError::Stuck { path: cluster.to_owned(), pid: *pid });
         }
     }
     remove_stale_pid_file(cluster)
@@ -136,9 +124,7 @@ pub(super) async fn end_leftovers(cluster: &Path) -> Result<(), ClusterError> {
 fn remove_stale_pid_file(cluster: &Path) -> Result<(), ClusterError> {
     let path = cluster.join("postmaster.pid");
     match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(ClusterError::io("remove", &path)(e))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(ClusterError::io("remove", &path)(e)),
         _ => Ok(()),
     }
 }
@@ -160,17 +146,9 @@ mod tests {
 
     #[test]
     fn a_pid_file_is_read() {
-        let text =
-            "13924\n/proc/self/fd/9\n1795573532\n5432\n/run/salus-1\n\n 10037138  4\nready   \n";
+        let text = "13924\n/proc/self/fd/9\n1795573532\n5432\n/run/salus-1\n\n 10037138  4\nready   \n";
         let file = PostmasterFile::parse(text).unwrap();
-        assert_eq!(
-            file,
-            PostmasterFile {
-                pid: 13924,
-                socket_dir: Some("/run/salus-1".into()),
-                ready: true
-            }
-        );
+        assert_eq!(file, PostmasterFile { pid: 13924, socket_dir: Some("/run/salus-1".into()), ready: true });
     }
 
     #[test]
@@ -179,23 +157,13 @@ mod tests {
             assert_eq!(PostmasterFile::parse(text), None, "{text:?}");
         }
         let early = PostmasterFile::parse("77\n/d\n1\n5432\n").unwrap();
-        assert_eq!(
-            early,
-            PostmasterFile {
-                pid: 77,
-                socket_dir: None,
-                ready: false
-            }
-        );
+        assert_eq!(early, PostmasterFile { pid: 77, socket_dir: None, ready: false });
     }
 
     #[test]
     fn an_unrelated_process_is_not_ours() {
         let here = std::env::current_dir().unwrap();
         let me = std::process::id().cast_signed();
-        assert!(
-            !is_postgres_of(me, &here),
-            "stands in the directory but is no postgres"
-        );
+        assert!(!is_postgres_of(me, &here), "stands in the directory but is no postgres");
     }
 }

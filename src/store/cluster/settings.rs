@@ -29,21 +29,9 @@ pub(super) fn postgresql_conf(sizing: &Sizing, socket_dir: &Path) -> String {
     let cache = (sizing.memory / 2).max(256 * MIB) / MIB;
     let wal = (sizing.disk / 8).clamp(512 * MIB, 4 * GIB) / MIB;
     let wal_kept = wal.min(2 * 512) / 2;
-    let (wal_compression, toast) = if sizing.lz4 {
-        ("lz4", "lz4")
-    } else {
-        ("on", "pglz")
-    };
-    let shared_memory = if sizing.posix_shared_memory {
-        "posix"
-    } else {
-        "sysv"
-    };
-    let custom = if sizing.custom {
-        "include 'custom.conf'\n"
-    } else {
-        ""
-    };
+    let (wal_compression, toast) = if sizing.lz4 { ("lz4", "lz4") } else { ("on", "pglz") };
+    let shared_memory = if sizing.posix_shared_memory { "posix" } else { "sysv" };
+    let custom = if sizing.custom { "include 'custom.conf'\n" } else { "" };
     let socket = socket_dir.display().to_string().replace('\'', "''");
     format!(
         "\
@@ -122,18 +110,14 @@ pub(super) fn has_posix_shared_memory() -> bool {
 
 /// Memory that this process may use: the machine's, or its control group's limit where that is less.
 pub(super) fn available_memory() -> u64 {
-    let machine = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| mem_total(&text));
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| mem_total(&text));
     let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
     machine.into_iter().chain(limit).min().unwrap_or(GIB)
 }
 
 fn mem_total(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -144,13 +128,7 @@ mod tests {
     use super::*;
 
     fn conf(memory: u64, disk: u64, lz4: bool) -> String {
-        let sizing = Sizing {
-            memory,
-            disk,
-            lz4,
-            posix_shared_memory: true,
-            custom: false,
-        };
+        let sizing = Sizing { memory, disk, lz4, posix_shared_memory: true, custom: false };
         postgresql_conf(&sizing, Path::new("/run/it's"))
     }
 
@@ -164,25 +142,15 @@ mod tests {
     #[test]
     fn a_small_disk_keeps_the_log_small() {
         let small = conf(GIB, 2 * GIB, true);
-        assert!(
-            small.contains("max_wal_size = 512MB\nmin_wal_size = 256MB\n"),
-            "{small}"
-        );
+        assert!(small.contains("max_wal_size = 512MB\nmin_wal_size = 256MB\n"), "{small}");
         let large = conf(GIB, 100 * GIB, true);
-        assert!(
-            large.contains("max_wal_size = 4096MB\nmin_wal_size = 512MB\n"),
-            "{large}"
-        );
+        assert!(large.contains("max_wal_size = 4096MB\nmin_wal_size = 512MB\n"), "{large}");
     }
 
     #[test]
     fn durability_is_never_traded() {
         let text = conf(GIB, GIB, false);
-        for setting in [
-            "fsync = on\n",
-            "synchronous_commit = on\n",
-            "full_page_writes = on\n",
-        ] {
+        for setting in ["fsync = on\n", "synchronous_commit = on\n", "full_page_writes = on\n"] {
             assert!(text.contains(setting), "{setting}");
         }
         assert!(text.contains("unix_socket_directories = '/run/it''s'\n"));
@@ -191,29 +159,16 @@ mod tests {
 
     #[test]
     fn both_accounts_are_mapped_once() {
-        let account = |name: &str| Account {
-            name: name.into(),
-            uid: 1,
-            gid: 1,
-        };
-        let two = Accounts {
-            server: account("root"),
-            postgres: account("postgres"),
-        };
+        let account = |name: &str| Account { name: name.into(), uid: 1, gid: 1 };
+        let two = Accounts { server: account("root"), postgres: account("postgres") };
         assert_eq!(pg_ident_conf(&two).lines().count(), 5);
-        let one = Accounts {
-            server: account("me"),
-            postgres: account("me"),
-        };
+        let one = Accounts { server: account("me"), postgres: account("me") };
         assert_eq!(pg_ident_conf(&one).lines().count(), 3);
     }
 
     #[test]
     fn memory_is_read() {
-        assert_eq!(
-            mem_total("MemTotal:       24684084 kB\nMemFree: 1 kB\n"),
-            Some(24_684_084 * 1024)
-        );
+        assert_eq!(mem_total("MemTotal:       24684084 kB\nMemFree: 1 kB\n"), Some(24_684_084 * 1024));
         assert!(available_memory() > 0);
     }
 }

@@ -73,10 +73,7 @@ impl Supervised {
                     }
                 }
             }
-            self.pid.store(
-                self.child.id().map_or(0, u32::cast_signed),
-                Ordering::SeqCst,
-            );
+            self.pid.store(self.child.id().map_or(0, u32::cast_signed), Ordering::SeqCst);
             self.state.send_replace(ClusterState::Running);
             tracing::info!(target: "postgres", "the database runs again");
         }
@@ -100,9 +97,7 @@ async fn restart(postmaster: &Postmaster, restarts: &mut usize) -> Result<Child,
         tokio::time::sleep(*pause).await;
         let tried = async {
             process::end_leftovers(&postmaster.layout.cluster).await?;
-            postmaster
-                .start(&|message| tracing::info!(target: "postgres", "{message}"))
-                .await
+            postmaster.start(&|message| tracing::info!(target: "postgres", "{message}")).await
         };
         match tried.await {
             Ok(child) => return Ok(child),
@@ -112,8 +107,5 @@ async fn restart(postmaster: &Postmaster, restarts: &mut usize) -> Result<Child,
             }
         }
     }
-    Err(ClusterError::GaveUp {
-        attempts: BACK_OFF.len() as u32,
-        last,
-    })
+    Err(ClusterError::GaveUp { attempts: BACK_OFF.len() as u32, last })
 }

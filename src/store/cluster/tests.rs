@@ -42,26 +42,16 @@ async fn connect(cluster: &Cluster) -> Client {
 
 async fn write_row(cluster: &Cluster) {
     let client = connect(cluster).await;
-    client
-        .batch_execute("CREATE TABLE kept (x int); INSERT INTO kept VALUES (42)")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE TABLE kept (x int); INSERT INTO kept VALUES (42)").await.unwrap();
 }
 
 async fn assert_row(cluster: &Cluster) {
-    let row = connect(cluster)
-        .await
-        .query_one("SELECT x FROM kept", &[])
-        .await
-        .unwrap();
+    let row = connect(cluster).await.query_one("SELECT x FROM kept", &[]).await.unwrap();
     assert_eq!(row.get::<_, i32>(0), 42);
 }
 
 fn postmaster_pid(data_dir: &DataDir) -> i32 {
-    PostmasterFile::read(&data_dir.cluster())
-        .unwrap()
-        .unwrap()
-        .pid
+    PostmasterFile::read(&data_dir.cluster()).unwrap().unwrap().pid
 }
 
 fn kill_9(pid: i32) {
@@ -103,29 +93,16 @@ async fn the_cluster_is_durable_local_and_unprivileged() {
         ("server_encoding", "UTF8"),
         ("is_superuser", "off"),
     ] {
-        let row = client
-            .query_one(&format!("SHOW {setting}"), &[])
-            .await
-            .unwrap();
+        let row = client.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
         assert_eq!(row.get::<_, String>(0), value, "{setting}");
     }
     let collation = "SELECT datcollate FROM pg_database WHERE datname = 'salus'";
-    assert_eq!(
-        client
-            .query_one(collation, &[])
-            .await
-            .unwrap()
-            .get::<_, String>(0),
-        "C"
-    );
+    assert_eq!(client.query_one(collation, &[]).await.unwrap().get::<_, String>(0), "C");
 
     use std::os::unix::fs::MetadataExt;
     let process = std::fs::metadata(format!("/proc/{}", postmaster_pid(&dir))).unwrap();
     assert_ne!(process.uid(), 0, "PostgreSQL runs as root");
-    assert_eq!(
-        std::fs::metadata(&cluster.socket_dir).unwrap().mode() & 0o077,
-        0
-    );
+    assert_eq!(std::fs::metadata(&cluster.socket_dir).unwrap().mode() & 0o077, 0);
     cluster.stop().await.unwrap();
 }
 
@@ -162,31 +139,15 @@ async fn a_second_server_is_refused_and_told_who_is_first() {
     let first = start(&dir.0).await.unwrap();
     let error = start(&dir.0).await.unwrap_err();
     assert!(matches!(error, ClusterError::InUse { .. }));
-    assert!(
-        error
-            .to_string()
-            .contains(&format!("process {}", std::process::id())),
-        "{error}"
-    );
-    assert_eq!(
-        connect(&first)
-            .await
-            .query("SELECT 1", &[])
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    assert_eq!(connect(&first).await.query("SELECT 1", &[]).await.unwrap().len(), 1);
     first.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_command_works_beside_a_server_and_by_itself() {
     let dir = DataDir::new();
-    assert!(
-        Cluster::attach(&dir.0).unwrap().is_none(),
-        "no data directory yet"
-    );
+    assert!(Cluster::attach(&dir.0).unwrap().is_none(), "no data directory yet");
     let server = start(&dir.0).await.unwrap();
     write_row(&server).await;
 
@@ -209,23 +170,10 @@ async fn a_command_works_beside_a_server_and_by_itself() {
 async fn the_url_is_for_psql() {
     let dir = DataDir::new();
     let cluster = start(&dir.0).await.unwrap();
-    let psql = cluster
-        .owned
-        .as_ref()
-        .unwrap()
-        .postmaster
-        .binaries
-        .program("psql");
-    let output = Command::new(psql)
-        .arg(cluster.url())
-        .args(["-Atc", "SELECT current_database()"])
-        .output();
+    let psql = cluster.owned.as_ref().unwrap().postmaster.binaries.program("psql");
+    let output = Command::new(psql).arg(cluster.url()).args(["-Atc", "SELECT current_database()"]).output();
     match output {
-        Ok(output) => assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            "salus\n",
-            "{output:?}"
-        ),
+        Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), "salus\n", "{output:?}"),
         Err(e) => eprintln!("skipped: no psql here ({e})"),
     }
     cluster.url().parse::<tokio_postgres::Config>().unwrap();
@@ -269,14 +217,8 @@ async fn a_database_that_dies_under_the_server_comes_back() {
     let mut state = cluster.state();
     for _ in 0..2 {
         kill_9(postmaster_pid(&dir));
-        state
-            .wait_for(|state| *state == ClusterState::Restarting)
-            .await
-            .unwrap();
-        state
-            .wait_for(|state| *state == ClusterState::Running)
-            .await
-            .unwrap();
+        state.wait_for(|state| *state == ClusterState::Restarting).await.unwrap();
+        state.wait_for(|state| *state == ClusterState::Running).await.unwrap();
         assert_row(&cluster).await;
     }
     cluster.stop().await.unwrap();
@@ -291,21 +233,14 @@ async fn a_stale_pid_file_of_somebody_elses_process_does_no_harm() {
     cluster.stop().await.unwrap();
     // The number was given to a process that has nothing to do with it: it must survive.
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
-    let text = format!(
-        "{}\n{}\n1\n5432\n/tmp\n\n 1 1\nready   \n",
-        stranger.id(),
-        dir.cluster().display()
-    );
+    let text = format!("{}\n{}\n1\n5432\n/tmp\n\n 1 1\nready   \n", stranger.id(), dir.cluster().display());
     std::fs::write(dir.cluster().join("postmaster.pid"), text).unwrap();
 
     assert!(Cluster::attach(&dir.0).unwrap().is_none());
     let cluster = start(&dir.0).await.unwrap();
     assert_row(&cluster).await;
     cluster.stop().await.unwrap();
-    assert!(
-        stranger.try_wait().unwrap().is_none(),
-        "the stranger was signalled"
-    );
+    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was signalled");
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }
@@ -346,10 +281,7 @@ async fn data_of_another_version_are_not_touched() {
     std::fs::create_dir_all(dir.cluster()).unwrap();
     std::fs::write(dir.cluster().join("PG_VERSION"), "9\n").unwrap();
     let error = start(&dir.0).await.unwrap_err();
-    assert!(
-        matches!(error, ClusterError::VersionMismatch { data: 9, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ClusterError::VersionMismatch { data: 9, .. }), "{error}");
 }
 
 #[tokio::test]

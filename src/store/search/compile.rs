@@ -76,7 +76,9 @@ fn plain(view: &View<'_>, resource_type: &str, code: &str, modifier: Option<&Mod
 fn ids(resource_type: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
     let rows: Vec<Key> = split_values(value).map(|id| Key::resource(resource_type, id)).collect();
     match modifier {
-        None => Ok(Clause { condition: Condition::Rows(rows.clone()), start: Some(Start::Rows(rows)), rank: rank::ROWS }),
+        None => {
+            Ok(Clause { condition: Condition::Rows(rows.clone()), start: Some(Start::Rows(rows)), rank: rank::ROWS })
+        }
         Some(Modifier::Not) => Ok(Clause::filter(Condition::Not(Box::new(Condition::Rows(rows))))),
         Some(_) => Err(unsupported("_id", "this modifier")),
     }
@@ -154,12 +156,16 @@ fn reference(
     }
     let key = parameter_key(resource_type, code);
     let (mut facts, mut start) = (Vec::new(), true);
-    for query in each(code, value, |one| ReferenceQuery::parse(one, modifier.filter(|m| **m != Modifier::Not), view.base))? {
+    for query in
+        each(code, value, |one| ReferenceQuery::parse(one, modifier.filter(|m| **m != Modifier::Not), view.base))?
+    {
         match query {
             ReferenceQuery::Id(id) => {
                 facts.extend(parameter.targets.iter().map(|target| key.reference(Key::resource(target, &id))));
             }
-            ReferenceQuery::Resource { resource_type, id } => facts.push(key.reference(Key::resource(&resource_type, &id))),
+            ReferenceQuery::Resource { resource_type, id } => {
+                facts.push(key.reference(Key::resource(&resource_type, &id)))
+            }
             ReferenceQuery::Url(url) => facts.push(key.reference(url_target(&url))),
             ReferenceQuery::Identifier(TokenQuery { system, code: value }) => {
                 start = false;
@@ -189,7 +195,9 @@ pub(super) fn one_patient(view: &View<'_>, parameter: &str, modifier: Option<&Mo
     let mut values = split_values(value);
     let (one, None) = (values.next()?, values.next()) else { return None };
     match ReferenceQuery::parse(one, modifier, view.base).ok()? {
-        ReferenceQuery::Resource { resource_type, id } if resource_type == "Patient" => Some(Key::resource("Patient", &id)),
+        ReferenceQuery::Resource { resource_type, id } if resource_type == "Patient" => {
+            Some(Key::resource("Patient", &id))
+        }
         ReferenceQuery::Id(id) if parameter == "patient" => Some(Key::resource("Patient", &id)),
         _ => None,
     }

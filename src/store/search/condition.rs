@@ -213,7 +213,9 @@ pub(crate) fn write_text(test: &TextTest, entry: &str, sql: &mut Sql) {
             // The first string after all that start with the prefix, in code point order.
             sql.push(" AND ").push(&value).push(" < ").bind(format!("{prefix}\u{10FFFF}").as_str());
         }
-        TextTest::Contains(part) => _ = sql.push("position(").bind(part.as_str()).push(" IN ").push(&value).push(") > 0"),
+        TextTest::Contains(part) => {
+            _ = sql.push("position(").bind(part.as_str()).push(" IN ").push(&value).push(") > 0")
+        }
         TextTest::Exact(exact) => {
             sql.push(&value).push(" = ").bind(indexed_string(exact).as_str());
             sql.push(" AND ").push(entry).push(".exact = ").bind(exact.as_str());

@@ -23,7 +23,13 @@ const ROUNDS: usize = 8;
 
 impl Store {
     /// Adds to `page` what its matches include, each resource once.
-    pub(super) async fn include(&self, client: &impl GenericClient, view: &View<'_>, query: &SearchQuery, page: &mut Page) -> Result<()> {
+    pub(super) async fn include(
+        &self,
+        client: &impl GenericClient,
+        view: &View<'_>,
+        query: &SearchQuery,
+        page: &mut Page,
+    ) -> Result<()> {
         let mut known: HashSet<Key> = page.entries.iter().map(|entry| key(&entry.version)).collect();
         let mut from = 0;
         for round in 0..ROUNDS {
@@ -52,7 +58,12 @@ impl Store {
     }
 
     /// Keys of the resources that `entries` point at by the parameters of `includes`.
-    fn targets<'i>(&self, view: &View<'_>, entries: &[Entry], includes: impl Iterator<Item = &'i Include>) -> Result<Vec<Key>> {
+    fn targets<'i>(
+        &self,
+        view: &View<'_>,
+        entries: &[Entry],
+        includes: impl Iterator<Item = &'i Include>,
+    ) -> Result<Vec<Key>> {
         let includes: Vec<&Include> = includes.collect();
         let mut targets = HashSet::new();
         for entry in entries.iter().filter(|_| !includes.is_empty()) {
@@ -112,9 +123,17 @@ impl Store {
         versions(client, &sql).await
     }
 
-    async fn fetch_sources(&self, client: &impl GenericClient, view: &View<'_>, source_type: &str, keys: &[Key]) -> Result<Vec<Version>> {
+    async fn fetch_sources(
+        &self,
+        client: &impl GenericClient,
+        view: &View<'_>,
+        source_type: &str,
+        keys: &[Key],
+    ) -> Result<Vec<Version>> {
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(&columns("r")).push(" FROM (SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE s.tenant = ");
+        sql.push("SELECT ")
+            .push(&columns("r"))
+            .push(" FROM (SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE s.tenant = ");
         sql.bind(self.tenant()).push(" AND s.key = ANY(").bind(keys).push(")) s JOIN resource r");
         sql.push(" ON r.tenant = s.tenant AND r.rid = s.rid WHERE NOT r.deleted AND ");
         view.write_related(Permission::Read, source_type, "r", &mut sql);

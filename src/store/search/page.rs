@@ -51,7 +51,12 @@ impl Store {
     }
 
     /// As [`Store::search`], within a transaction.
-    pub(crate) async fn search_with(&self, client: &impl GenericClient, access: &Access, query: &SearchQuery) -> Result<Page> {
+    pub(crate) async fn search_with(
+        &self,
+        client: &impl GenericClient,
+        access: &Access,
+        query: &SearchQuery,
+    ) -> Result<Page> {
         let view = self.view(access);
         let compiled = query.compile(&view)?;
         if let Some(cursor) = &query.after
@@ -70,7 +75,11 @@ impl Store {
                 let version = Version::from_row(row, 1 + compiled.sort.len())?;
                 page.entries.push(Entry { mode: EntryMode::Match, version });
             }
-            page.next = if more { rows.get(page.entries.len() - 1).map(|row| cursor(row, &compiled)).transpose()? } else { None };
+            page.next = if more {
+                rows.get(page.entries.len() - 1).map(|row| cursor(row, &compiled)).transpose()?
+            } else {
+                None
+            };
         }
         page.total = match query.total {
             Total::None => None,

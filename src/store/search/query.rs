@@ -165,7 +165,9 @@ impl SearchQuery {
         };
         let unknown = |kind: &str, code: &str| Err(format!("{kind} has no search parameter '{code}'"));
         match name {
-            ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. } if !has(&self.resource_type, code) => {
+            ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. }
+                if !has(&self.resource_type, code) =>
+            {
                 unknown(&self.resource_type, code)
             }
             ParameterName::Has { resource_type, .. } if !definitions.is_resource_type(resource_type) => {
@@ -212,7 +214,8 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
 /// Whether pointing at a patient by this parameter places a resource in the patient's compartment, so
 /// that all matches are found there.
 fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
-    let listed = view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
+    let listed =
+        view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
     listed.is_empty() || listed.iter().any(|known| known == code)
 }
 
@@ -259,5 +262,10 @@ fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::resu
     if let Some(target) = target.filter(|target| !definitions.is_resource_type(target)) {
         return Err(format!("'{target}' is not a resource type of R4"));
     }
-    Ok(Include { source: source.to_owned(), parameter: parameter.to_owned(), target: target.map(str::to_owned), iterate })
+    Ok(Include {
+        source: source.to_owned(),
+        parameter: parameter.to_owned(),
+        target: target.map(str::to_owned),
+        iterate,
+    })
 }

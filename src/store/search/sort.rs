@@ -64,7 +64,10 @@ impl SortKey {
                 sql.push(" AND x.high IS NOT NULL), ").bind(last).push(")");
             }
             SortBy::Text(key) => {
-                sql.push("coalesce((SELECT ").push(best).push("(x.value) FROM search_string x WHERE x.tenant = ").push(row);
+                sql.push("coalesce((SELECT ")
+                    .push(best)
+                    .push("(x.value) FROM search_string x WHERE x.tenant = ")
+                    .push(row);
                 sql.push(".tenant AND x.rid = ").push(row).push(".rid AND x.key = ").bind(*key);
                 let last = if self.descending { "" } else { "\u{10FFFF}" };
                 sql.push("), ").bind(last).push(")");
@@ -86,7 +89,13 @@ fn ties_descend(keys: &[SortKey]) -> bool {
 }
 
 /// Appends that a row comes after the cursor; `value(i)` names the i-th sort value, `rid` the key.
-pub(crate) fn write_after(keys: &[SortKey], cursor: &Cursor, value: &dyn Fn(usize) -> String, rid: &str, sql: &mut Sql) {
+pub(crate) fn write_after(
+    keys: &[SortKey],
+    cursor: &Cursor,
+    value: &dyn Fn(usize) -> String,
+    rid: &str,
+    sql: &mut Sql,
+) {
     sql.push("(");
     for (position, key) in keys.iter().enumerate() {
         sql.push(&value(position)).push(if key.descending { " < " } else { " > " });

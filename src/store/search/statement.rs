@@ -131,7 +131,15 @@ impl Compiled {
 
     /// One index walk in natural order that ends after a page; matches of the walks `before` it are
     /// left to them.
-    fn write_walk(&self, key: KeyStart, before: &[KeyStart], view: &View<'_>, after: Option<&Cursor>, limit: i64, sql: &mut Sql) {
+    fn write_walk(
+        &self,
+        key: KeyStart,
+        before: &[KeyStart],
+        view: &View<'_>,
+        after: Option<&Cursor>,
+        limit: i64,
+        sql: &mut Sql,
+    ) {
         let order = if self.sort[0].descending { " DESC" } else { "" };
         sql.push(if key.unique { "SELECT r.rid" } else { "SELECT DISTINCT ON (s.sort, s.rid) r.rid" });
         sql.push(", s.sort AS s0, ").push(&columns("r")).push(" FROM search_index s JOIN resource r");
@@ -171,7 +179,14 @@ impl Compiled {
     fn write_candidates(&self, view: &View<'_>, sql: &mut Sql) {
         let tenant = view.access.tenant();
         match &self.start {
-            Start::Rows(rows) => _ = sql.push(" FROM (SELECT * FROM resource WHERE tenant = ").bind(tenant).push(" AND rid = ANY(").bind(rows.as_slice()).push(")) r"),
+            Start::Rows(rows) => {
+                _ = sql
+                    .push(" FROM (SELECT * FROM resource WHERE tenant = ")
+                    .bind(tenant)
+                    .push(" AND rid = ANY(")
+                    .bind(rows.as_slice())
+                    .push(")) r")
+            }
             Start::Keys(keys) => {
                 sql.push(" FROM (SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE ");
                 for (position, key) in keys.iter().enumerate() {
@@ -200,7 +215,12 @@ impl Compiled {
     /// it, and the conditions.
     fn write_filters(&self, view: &View<'_>, row: &str, sql: &mut Sql) {
         sql.push(" AND ").push(row).push(".tenant = ").bind(view.access.tenant());
-        sql.push(" AND NOT ").push(row).push(".deleted AND ").push(row).push(".type = ").bind(self.resource_type.as_str());
+        sql.push(" AND NOT ")
+            .push(row)
+            .push(".deleted AND ")
+            .push(row)
+            .push(".type = ")
+            .bind(self.resource_type.as_str());
         sql.push(" AND ");
         view.write(&self.resource_type, row, sql);
         for condition in &self.conditions {

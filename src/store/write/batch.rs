@@ -1,7 +1,7 @@
 //! The rows of many changes laid out as columns: one statement an operation, however many changes.
 
-use salus_access::ConsentRule;
 use deadpool_postgres::GenericClient;
+use salus_access::ConsentRule;
 use uuid::Uuid;
 
 use super::change::{Change, Method};
@@ -206,9 +206,23 @@ impl Batch {
             .execute(
                 &statement,
                 &[
-                    &tenant, &self.rid, &self.patient, &self.resource_type, &self.id, &self.version, &self.updated,
-                    &self.sort, &self.deleted, &self.method, &self.keys, &self.patients, &key_start, &self.key_end,
-                    &patient_start, &self.patient_end, &self.body,
+                    &tenant,
+                    &self.rid,
+                    &self.patient,
+                    &self.resource_type,
+                    &self.id,
+                    &self.version,
+                    &self.updated,
+                    &self.sort,
+                    &self.deleted,
+                    &self.method,
+                    &self.keys,
+                    &self.patients,
+                    &key_start,
+                    &self.key_end,
+                    &patient_start,
+                    &self.patient_end,
+                    &self.body,
                 ],
             )
             .await?;
@@ -240,10 +254,25 @@ impl Batch {
                 .execute(
                     INSERT_RULE,
                     &[
-                        &tenant, &uuid(rule.patient), &uuid(rule.consent), &rule.node, &rule.parent, &rule.ancestors,
-                        &rule.path, &(rule.effect == salus_access::Effect::Deny), &rule.period.0, &rule.period.1,
-                        &keys(&rule.actors), &rule.purposes, &rule.actions, &rule.classes, &keys(&rule.codes),
-                        &keys(&rule.labels), &keys(&rule.data), &rule.data_period.0, &rule.data_period.1,
+                        &tenant,
+                        &uuid(rule.patient),
+                        &uuid(rule.consent),
+                        &rule.node,
+                        &rule.parent,
+                        &rule.ancestors,
+                        &rule.path,
+                        &(rule.effect == salus_access::Effect::Deny),
+                        &rule.period.0,
+                        &rule.period.1,
+                        &keys(&rule.actors),
+                        &rule.purposes,
+                        &rule.actions,
+                        &rule.classes,
+                        &keys(&rule.codes),
+                        &keys(&rule.labels),
+                        &keys(&rule.data),
+                        &rule.data_period.0,
+                        &rule.data_period.1,
                     ],
                 )
                 .await?;

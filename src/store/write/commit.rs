@@ -98,7 +98,10 @@ impl Store {
         let mut all: Vec<Uuid> = groups.values().flatten().map(|change| uuid(change.rid())).collect();
         all.sort_unstable();
         transaction
-            .execute("SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE", &[&self.tenant(), &all])
+            .execute(
+                "SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE",
+                &[&self.tenant(), &all],
+            )
             .await?;
         let mut current = HashMap::new();
         for ((resource_type, _), group) in groups {
@@ -110,10 +113,21 @@ impl Store {
             sql.push(") FROM resource r WHERE r.tenant = ").bind(self.tenant());
             sql.push(" AND r.rid = ANY(").bind(rids.as_slice()).push(")");
             for row in transaction.query(&sql.text, &sql.params()).await? {
-                let remains = Remains { patient: row.try_get(4)?, keys: row.try_get(5)?, patients: row.try_get(6)?, sort: row.try_get(7)? };
+                let remains = Remains {
+                    patient: row.try_get(4)?,
+                    keys: row.try_get(5)?,
+                    patients: row.try_get(6)?,
+                    sort: row.try_get(7)?,
+                };
                 current.insert(
                     row.try_get(0)?,
-                    Current { version: row.try_get(1)?, updated: row.try_get(2)?, deleted: row.try_get(3)?, visible: row.try_get(8)?, remains },
+                    Current {
+                        version: row.try_get(1)?,
+                        updated: row.try_get(2)?,
+                        deleted: row.try_get(3)?,
+                        visible: row.try_get(8)?,
+                        remains,
+                    },
                 );
             }
         }
@@ -155,7 +169,8 @@ impl Store {
             (None, Some(row), _) => batch.push_deletion(change, version, updated, &row.remains),
             // Deleting what is gone already changes nothing (R4 http.html#delete).
             (None, None, Some(row)) => {
-                (outcome.version, outcome.updated, outcome.created, outcome.changed) = (row.version, row.updated, false, false);
+                (outcome.version, outcome.updated, outcome.created, outcome.changed) =
+                    (row.version, row.updated, false, false);
                 return Ok((outcome, false));
             }
             (None, None, None) => return Err(not_found(change)),

@@ -19,7 +19,10 @@ impl Store {
         locks.dedup();
         if !locks.is_empty() {
             transaction
-                .execute("SELECT pg_advisory_xact_lock(k) FROM unnest($1::int8[]) WITH ORDINALITY AS u(k, n) ORDER BY n", &[&locks])
+                .execute(
+                    "SELECT pg_advisory_xact_lock(k) FROM unnest($1::int8[]) WITH ORDINALITY AS u(k, n) ORDER BY n",
+                    &[&locks],
+                )
                 .await?;
         }
         Ok(())

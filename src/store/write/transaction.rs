@@ -105,7 +105,9 @@ impl Store {
         let criteria: Vec<(&str, &str)> = entries
             .iter()
             .filter_map(|entry| match &entry.target {
-                Target::Criteria(query) | Target::NewUnless(query) => Some((entry.resource_type.as_str(), query.as_str())),
+                Target::Criteria(query) | Target::NewUnless(query) => {
+                    Some((entry.resource_type.as_str(), query.as_str()))
+                }
                 Target::Id(_) | Target::New => None,
             })
             .collect();
@@ -163,7 +165,11 @@ impl Store {
                 Some(version) => {
                     let named = entry.resource.as_ref().and_then(|resource| resource.get_str("id"));
                     if named.is_some_and(|id| id != version.id) {
-                        let message = format!("the resource has id {}, but the criteria match {}", named.unwrap_or(""), version.id);
+                        let message = format!(
+                            "the resource has id {}, but the criteria match {}",
+                            named.unwrap_or(""),
+                            version.id
+                        );
                         return Err(Error::UnresolvedReference { location: entry.location.clone(), message });
                     }
                     Some(Resolved::Write { id: version.id, new: false })
@@ -212,7 +218,13 @@ impl Store {
                     Some(self.content(&entry.resource_type, id, &resource))
                 }
             };
-            let method = if *new { Method::Post } else if entry.method == Method::Post { Method::Put } else { entry.method };
+            let method = if *new {
+                Method::Post
+            } else if entry.method == Method::Post {
+                Method::Put
+            } else {
+                entry.method
+            };
             changes.push(Change {
                 access: entry.access.clone(),
                 resource_type: entry.resource_type.clone(),
@@ -282,9 +294,11 @@ fn rewrite(value: &mut Value<'_>, references: &HashMap<String, String>, conditio
 }
 
 fn is_conditional(reference: &str) -> bool {
-    reference
-        .split_once('?')
-        .is_some_and(|(kind, criteria)| !criteria.is_empty() && kind.chars().all(|c| c.is_ascii_alphabetic()) && kind.starts_with(|c: char| c.is_ascii_uppercase()))
+    reference.split_once('?').is_some_and(|(kind, criteria)| {
+        !criteria.is_empty()
+            && kind.chars().all(|c| c.is_ascii_alphabetic())
+            && kind.starts_with(|c: char| c.is_ascii_uppercase())
+    })
 }
 
 fn found(version: &Version) -> Written {

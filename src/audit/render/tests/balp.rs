@@ -10,10 +10,7 @@ use serde_json::Value;
 pub const BASE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/";
 
 const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
-const REST: (&str, &str) = (
-    "http://terminology.hl7.org/CodeSystem/audit-event-type",
-    "rest",
-);
+const REST: (&str, &str) = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest");
 const INTERACTION: &str = "http://hl7.org/fhir/restful-interaction";
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
 const USER_AGENT: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes";
@@ -75,15 +72,7 @@ fn agent(
     network: Need,
     requestor: Option<bool>,
 ) -> AgentSlice {
-    AgentSlice {
-        name,
-        system,
-        codes,
-        count,
-        network,
-        requestor,
-        policy: May,
-    }
+    AgentSlice { name, system, codes, count, network, requestor, policy: May }
 }
 
 fn application(code: &'static [&'static str]) -> AgentSlice {
@@ -102,15 +91,7 @@ fn entity(
     what: Need,
     query: Need,
 ) -> EntitySlice {
-    EntitySlice {
-        name,
-        system,
-        code,
-        roles,
-        count,
-        what,
-        query,
-    }
+    EntitySlice { name, system, code, roles, count, what, query }
 }
 
 /// Author, informant, custodian: ValueSet DataSources.
@@ -127,10 +108,7 @@ fn rest(
 ) -> Profile {
     let request = entity(
         "transaction",
-        (
-            "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType",
-            "XrequestId",
-        ),
+        ("https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "XrequestId"),
         &[],
         (0, 1),
         Must,
@@ -160,14 +138,7 @@ fn patient_slice() -> EntitySlice {
 }
 
 fn data_slice() -> EntitySlice {
-    entity(
-        "data",
-        (ENTITY_TYPE, "2"),
-        REST_OBJECT_ROLES,
-        (1, 1),
-        Must,
-        May,
-    )
+    entity("data", (ENTITY_TYPE, "2"), REST_OBJECT_ROLES, (1, 1), Must, May)
 }
 
 fn query_slice() -> EntitySlice {
@@ -186,19 +157,11 @@ fn profile(name: &str) -> Profile {
     };
     match short {
         "Read" => {
-            let agents = vec![
-                application(&["110152"]),
-                server(DCM, &["110153"]),
-                user(&["IRCP"]),
-            ];
+            let agents = vec![application(&["110152"]), server(DCM, &["110153"]), user(&["IRCP"])];
             rest(&["read", "vread"], "R", agents, data_slice(), patient)
         }
         "Query" => {
-            let agents = vec![
-                application(&["110153"]),
-                server(DCM, &["110152"]),
-                user(&["IRCP"]),
-            ];
+            let agents = vec![application(&["110153"]), server(DCM, &["110152"]), user(&["IRCP"])];
             let subtypes = &["search", "search-type", "search-system"];
             rest(subtypes, "E", agents, query_slice(), patient)
         }
@@ -207,20 +170,12 @@ fn profile(name: &str) -> Profile {
                 "Create" => (&["create"], "C"),
                 _ => (&["update", "patch"], "U"),
             };
-            let agents = vec![
-                application(&["110153"]),
-                server(DCM, &["110152"]),
-                user(DATA_SOURCES),
-            ];
+            let agents = vec![application(&["110153"]), server(DCM, &["110152"]), user(DATA_SOURCES)];
             rest(subtypes, action, agents, data_slice(), patient)
         }
         "Delete" => {
             let custodian = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
-            let agents = vec![
-                application(&["110150"]),
-                server(custodian, &["custodian"]),
-                user(DATA_SOURCES),
-            ];
+            let agents = vec![application(&["110150"]), server(custodian, &["custodian"]), user(DATA_SOURCES)];
             rest(&["delete"], "D", agents, data_slice(), patient)
         }
         "OAUTHaccessTokenUse.Minimal" => token_use(),
@@ -233,17 +188,8 @@ fn profile(name: &str) -> Profile {
 
 fn token_use() -> Profile {
     let many = (1, usize::MAX);
-    let bearer = AgentSlice {
-        policy: Must,
-        ..agent(
-            "oUser",
-            USER_AGENT,
-            &["UserOauthAgent"],
-            many,
-            Never,
-            Some(true),
-        )
-    };
+    let bearer =
+        AgentSlice { policy: Must, ..agent("oUser", USER_AGENT, &["UserOauthAgent"], many, Never, Some(true)) };
     Profile {
         event_type: None,
         subtype: None,
@@ -276,35 +222,14 @@ fn consent() -> Profile {
             application(&["110150"]),
             agent("user", PARTICIPATION, &["IRCP"], one, Never, Some(true)),
             agent("userorg", provider, &["PROV"], one, Never, Some(false)),
-            agent(
-                "authorizer",
-                authorizer,
-                &["authserver"],
-                one,
-                Never,
-                Some(false),
-            ),
+            agent("authorizer", authorizer, &["authserver"], one, Never, Some(false)),
         ],
         agents_min: 4,
         agents_closed: false,
         entities: vec![
             patient_slice(),
-            entity(
-                "consent",
-                ("http://hl7.org/fhir/resource-types", "Consent"),
-                &[],
-                (1, usize::MAX),
-                Must,
-                May,
-            ),
-            entity(
-                "token",
-                (USER_AGENT, "UserOauthAgent"),
-                &[],
-                (0, 1),
-                Must,
-                May,
-            ),
+            entity("consent", ("http://hl7.org/fhir/resource-types", "Consent"), &[], (1, usize::MAX), Must, May),
+            entity("token", (USER_AGENT, "UserOauthAgent"), &[], (0, 1), Must, May),
         ],
         entities_min: 2,
         entities_closed: true,
@@ -315,11 +240,7 @@ fn consent() -> Profile {
 fn disclosure() -> Profile {
     Profile {
         event_type: Some((DCM, "110106")),
-        subtype: Some((
-            "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
-            &["disclose"],
-            usize::MAX,
-        )),
+        subtype: Some(("http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", &["disclose"], usize::MAX)),
         action: Some("R"),
         success: false,
         agents: vec![
@@ -343,14 +264,7 @@ fn get_token() -> Profile {
         success: true,
         agents: vec![
             application(&["110150"]),
-            agent(
-                "auth-server",
-                USER_AGENT,
-                &["AuthzOauthService"],
-                (1, 1),
-                Must,
-                None,
-            ),
+            agent("auth-server", USER_AGENT, &["AuthzOauthService"], (1, 1), Must, None),
             user(&["IRCP"]),
         ],
         agents_min: 2,
@@ -364,10 +278,7 @@ fn get_token() -> Profile {
 
 /// Checks an event against each profile that it claims.
 pub fn assert_claims_hold(event: &Value) {
-    let claims = event["meta"]["profile"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let claims = event["meta"]["profile"].as_array().cloned().unwrap_or_default();
     for claim in &claims {
         let name = claim.as_str().unwrap().strip_prefix(BASE).unwrap();
         assert_profile(event, name, &profile(name));
@@ -376,22 +287,13 @@ pub fn assert_claims_hold(event: &Value) {
 
 fn assert_profile(event: &Value, name: &str, profile: &Profile) {
     if let Some(expected) = profile.event_type {
-        assert!(
-            is_coding(&event["type"], expected.0, &[expected.1]),
-            "{name}: type in {event}"
-        );
+        assert!(is_coding(&event["type"], expected.0, &[expected.1]), "{name}: type in {event}");
     }
     if let Some((system, codes, most)) = profile.subtype {
         let subtypes = list(event, "subtype");
-        let fitting = subtypes
-            .iter()
-            .filter(|coding| is_coding(coding, system, codes))
-            .count();
+        let fitting = subtypes.iter().filter(|coding| is_coding(coding, system, codes)).count();
         assert_eq!(fitting, 1, "{name}: subtype in {event}");
-        assert!(
-            subtypes.len() <= most,
-            "{name}: too many subtypes in {event}"
-        );
+        assert!(subtypes.len() <= most, "{name}: too many subtypes in {event}");
     }
     if let Some(action) = profile.action {
         assert_eq!(event["action"], action, "{name}: action");
@@ -405,16 +307,11 @@ fn assert_profile(event: &Value, name: &str, profile: &Profile) {
 
 fn assert_agents(event: &Value, name: &str, profile: &Profile) {
     let agents = list(event, "agent");
-    assert!(
-        agents.len() >= profile.agents_min,
-        "{name}: agents in {event}"
-    );
+    assert!(agents.len() >= profile.agents_min, "{name}: agents in {event}");
     let mut sliced = 0;
     for slice in &profile.agents {
         let fits = |agent: &&Value| {
-            list(&agent["type"], "coding")
-                .iter()
-                .any(|coding| is_coding(coding, slice.system, slice.codes))
+            list(&agent["type"], "coding").iter().any(|coding| is_coding(coding, slice.system, slice.codes))
         };
         let members: Vec<&Value> = agents.iter().filter(fits).collect();
         assert_count(members.len(), slice.count, name, slice.name, event);
@@ -422,58 +319,27 @@ fn assert_agents(event: &Value, name: &str, profile: &Profile) {
         for agent in members {
             assert!(agent["who"].is_object(), "{name}: {}.who", slice.name);
             assert!(agent.get("media").is_none());
-            assert_need(
-                slice.network,
-                agent.get("network"),
-                name,
-                slice.name,
-                "network",
-            );
-            assert_need(
-                slice.policy,
-                agent.get("policy"),
-                name,
-                slice.name,
-                "policy",
-            );
+            assert_need(slice.network, agent.get("network"), name, slice.name, "network");
+            assert_need(slice.policy, agent.get("policy"), name, slice.name, "policy");
             if let Some(requestor) = slice.requestor {
-                assert_eq!(
-                    agent["requestor"], requestor,
-                    "{name}: {}.requestor",
-                    slice.name
-                );
+                assert_eq!(agent["requestor"], requestor, "{name}: {}.requestor", slice.name);
             }
             for policy in list(agent, "policy") {
                 let policy = policy.as_str().unwrap();
-                assert!(
-                    policy.starts_with("urn:ietf:params:oauth:jti:"),
-                    "{name}: policy"
-                );
+                assert!(policy.starts_with("urn:ietf:params:oauth:jti:"), "{name}: policy");
             }
         }
     }
-    assert!(
-        !profile.agents_closed || sliced == agents.len(),
-        "{name}: agents are closed"
-    );
+    assert!(!profile.agents_closed || sliced == agents.len(), "{name}: agents are closed");
     if let Some(code) = profile.observer {
-        let observer = agents
-            .iter()
-            .find(|agent| agent["type"]["coding"][0]["code"] == code);
-        assert_eq!(
-            observer.unwrap()["who"],
-            event["source"]["observer"],
-            "{name}: val-audit-source"
-        );
+        let observer = agents.iter().find(|agent| agent["type"]["coding"][0]["code"] == code);
+        assert_eq!(observer.unwrap()["who"], event["source"]["observer"], "{name}: val-audit-source");
     }
 }
 
 fn assert_entities(event: &Value, name: &str, profile: &Profile) {
     let entities = list(event, "entity");
-    assert!(
-        entities.len() >= profile.entities_min,
-        "{name}: entities in {event}"
-    );
+    assert!(entities.len() >= profile.entities_min, "{name}: entities in {event}");
     let mut sliced = 0;
     for slice in &profile.entities {
         let fits = |entity: &&Value| is_coding(&entity["type"], slice.system, &[slice.code]);
@@ -482,11 +348,7 @@ fn assert_entities(event: &Value, name: &str, profile: &Profile) {
         sliced += members.len();
         for entity in members {
             if !slice.roles.is_empty() {
-                assert!(
-                    is_coding(&entity["role"], OBJECT_ROLE, slice.roles),
-                    "{name}: {}.role in {event}",
-                    slice.name
-                );
+                assert!(is_coding(&entity["role"], OBJECT_ROLE, slice.roles), "{name}: {}.role in {event}", slice.name);
             }
             assert_need(slice.what, entity.get("what"), name, slice.name, "what");
             assert_need(slice.query, entity.get("query"), name, slice.name, "query");
@@ -494,19 +356,11 @@ fn assert_entities(event: &Value, name: &str, profile: &Profile) {
                 assert!(entity["what"]["identifier"]["value"].is_string());
             }
             if slice.name == "patient" {
-                assert!(
-                    entity["what"]["reference"]
-                        .as_str()
-                        .unwrap()
-                        .starts_with("Patient/")
-                );
+                assert!(entity["what"]["reference"].as_str().unwrap().starts_with("Patient/"));
             }
         }
     }
-    assert!(
-        !profile.entities_closed || sliced == entities.len(),
-        "{name}: entities are closed"
-    );
+    assert!(!profile.entities_closed || sliced == entities.len(), "{name}: entities are closed");
 }
 
 /// What R4 itself demands of any AuditEvent (auditevent.html): required elements, invariant sev-1, no
@@ -517,19 +371,9 @@ pub fn assert_base_holds(event: &Value) {
     }
     assert!(event["source"]["observer"].is_object());
     let agents = list(event, "agent");
-    assert_eq!(
-        agents
-            .iter()
-            .filter(|agent| agent["requestor"] == true)
-            .count(),
-        1,
-        "{event}"
-    );
+    assert_eq!(agents.iter().filter(|agent| agent["requestor"] == true).count(), 1, "{event}");
     for entity in list(event, "entity") {
-        assert!(
-            entity.get("name").is_none() || entity.get("query").is_none(),
-            "sev-1"
-        );
+        assert!(entity.get("name").is_none() || entity.get("query").is_none(), "sev-1");
     }
     assert_nothing_empty(event);
 }
@@ -549,17 +393,8 @@ fn assert_nothing_empty(value: &Value) {
     }
 }
 
-fn assert_count(
-    found: usize,
-    (least, most): (usize, usize),
-    name: &str,
-    slice: &str,
-    event: &Value,
-) {
-    assert!(
-        (least..=most).contains(&found),
-        "{name}: {found} of slice {slice} in {event}"
-    );
+fn assert_count(found: usize, (least, most): (usize, usize), name: &str, slice: &str, event: &Value) {
+    assert!((least..=most).contains(&found), "{name}: {found} of slice {slice} in {event}");
 }
 
 fn assert_need(need: Need, found: Option<&Value>, name: &str, slice: &str, element: &str) {

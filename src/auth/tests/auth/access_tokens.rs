@@ -20,11 +20,7 @@ fn server_key(harness: &Harness) -> EncodingKey {
 }
 
 async fn refusal(harness: &Harness, token: &str) -> BearerError {
-    harness
-        .server
-        .authenticate(Some(&format!("Bearer {token}")))
-        .await
-        .expect_err("must be refused")
+    harness.server.authenticate(Some(&format!("Bearer {token}"))).await.expect_err("must be refused")
 }
 
 async fn token(harness: &Harness, backend: &Backend) -> String {
@@ -37,11 +33,7 @@ async fn a_token_says_who_is_asking() {
     let backend = harness.register("backend").await;
     let bearer = harness.bearer(&backend).await;
     let claims = part(&bearer["Bearer ".len()..], 1);
-    for header in [
-        bearer.clone(),
-        bearer.replacen("Bearer", "bearer", 1),
-        bearer.replacen(' ', "  ", 1),
-    ] {
+    for header in [bearer.clone(), bearer.replacen("Bearer", "bearer", 1), bearer.replacen(' ', "  ", 1)] {
         let principal = harness.server.authenticate(Some(&header)).await.unwrap();
         assert_eq!(principal.client_id, "backend");
         assert_eq!(principal.scopes, parse_scopes("system/*.cruds"));
@@ -56,26 +48,12 @@ async fn a_token_says_who_is_asking() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_bearer_token_there_is_a_challenge() {
     let harness = Harness::start().await;
-    for header in [
-        None,
-        Some(""),
-        Some("Bearer"),
-        Some("Basic dXNlcjpwYXNz"),
-        Some("x y z"),
-    ] {
+    for header in [None, Some(""), Some("Bearer"), Some("Basic dXNlcjpwYXNz"), Some("x y z")] {
         let error = harness.server.authenticate(header).await.unwrap_err();
-        assert_eq!(
-            (error, error.status()),
-            (BearerError::Missing, 401),
-            "{header:?}"
-        );
+        assert_eq!((error, error.status()), (BearerError::Missing, 401), "{header:?}");
     }
     for token in ["", "abc", "a.b.c", "ey.ey.ey", "\u{0}"] {
-        assert_eq!(
-            refusal(&harness, token).await,
-            BearerError::Malformed,
-            "{token}"
-        );
+        assert_eq!(refusal(&harness, token).await, BearerError::Malformed, "{token}");
     }
 }
 
@@ -92,35 +70,14 @@ async fn each_reason_to_refuse_a_token_is_told_apart() {
         (BearerError::Expired, claim("exp", json!(now() - 1))),
         (BearerError::Malformed, claim("exp", Value::Null)),
         (BearerError::Malformed, claim("jti", Value::Null)),
-        (
-            BearerError::Malformed,
-            claim("scope", json!(["system/*.cruds"])),
-        ),
+        (BearerError::Malformed, claim("scope", json!(["system/*.cruds"]))),
         (BearerError::NotYetValid, claim("nbf", json!(now() + 60))),
         (BearerError::NotYetValid, claim("iat", json!(now() + 60))),
-        (
-            BearerError::WrongIssuer,
-            claim("iss", json!("https://elsewhere.test")),
-        ),
-        (
-            BearerError::WrongAudience,
-            claim("aud", json!("https://elsewhere.test/fhir")),
-        ),
-        (
-            BearerError::WrongAudience,
-            claim("aud", json!("https://salus.test/fhir/")),
-        ),
-        (
-            BearerError::WrongAudience,
-            claim(
-                "aud",
-                json!(["https://salus.test/fhir", "https://elsewhere.test"]),
-            ),
-        ),
-        (
-            BearerError::ClientDisabled,
-            claim("client_id", json!("nobody")),
-        ),
+        (BearerError::WrongIssuer, claim("iss", json!("https://elsewhere.test"))),
+        (BearerError::WrongAudience, claim("aud", json!("https://elsewhere.test/fhir"))),
+        (BearerError::WrongAudience, claim("aud", json!("https://salus.test/fhir/"))),
+        (BearerError::WrongAudience, claim("aud", json!(["https://salus.test/fhir", "https://elsewhere.test"]))),
+        (BearerError::ClientDisabled, claim("client_id", json!("nobody"))),
         // An ID token (OpenID Connect) and an assertion have these; medplum PR #9970.
         (BearerError::WrongType, head("typ", json!("JWT"))),
         (BearerError::WrongType, head("typ", Value::Null)),
@@ -133,18 +90,10 @@ async fn each_reason_to_refuse_a_token_is_told_apart() {
     ];
     for (expected, (header, claims)) in cases {
         let forged = sign(&header, &claims, &key, Algorithm::ES256);
-        assert_eq!(
-            refusal(&harness, &forged).await,
-            expected,
-            "{header} {claims}"
-        );
+        assert_eq!(refusal(&harness, &forged).await, expected, "{header} {claims}");
     }
     let again = sign(&header, &claims, &key, Algorithm::ES256);
-    harness
-        .server
-        .authenticate(Some(&format!("Bearer {again}")))
-        .await
-        .unwrap();
+    harness.server.authenticate(Some(&format!("Bearer {again}"))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,38 +104,21 @@ async fn a_forged_signature_is_refused() {
     let (header, claims) = (part(&good, 0), part(&good, 1));
     let foreign = EncodingKey::from_ec_pem(server_like_key().as_bytes()).unwrap();
     let by_foreign_key = sign(&header, &claims, &foreign, Algorithm::ES256);
-    assert_eq!(
-        refusal(&harness, &by_foreign_key).await,
-        BearerError::BadSignature
-    );
+    assert_eq!(refusal(&harness, &by_foreign_key).await, BearerError::BadSignature);
 
     // The published key as an HMAC secret, under either algorithm's name.
     let public = serde_json::to_vec(&harness.server.jwks().keys[0]).unwrap();
     let secret = EncodingKey::from_secret(&public);
-    let hmac = sign(
-        &with(header.clone(), "alg", json!("HS256")),
-        &claims,
-        &secret,
-        Algorithm::HS256,
-    );
+    let hmac = sign(&with(header.clone(), "alg", json!("HS256")), &claims, &secret, Algorithm::HS256);
     assert_eq!(refusal(&harness, &hmac).await, BearerError::WrongAlgorithm);
     let disguised = sign(&header, &claims, &secret, Algorithm::HS256);
-    assert_eq!(
-        refusal(&harness, &disguised).await,
-        BearerError::BadSignature
-    );
+    assert_eq!(refusal(&harness, &disguised).await, BearerError::BadSignature);
 
     // More rights under the old signature; no signature; one bit of it changed.
     let signature = good.rsplit('.').next().unwrap();
-    let widened = format!(
-        "{}.{signature}",
-        unsigned(&header, &with(claims.clone(), "client_id", json!("admin")))
-    );
+    let widened = format!("{}.{signature}", unsigned(&header, &with(claims.clone(), "client_id", json!("admin"))));
     assert_eq!(refusal(&harness, &widened).await, BearerError::BadSignature);
-    assert_eq!(
-        refusal(&harness, &(unsigned(&header, &claims) + ".")).await,
-        BearerError::BadSignature
-    );
+    assert_eq!(refusal(&harness, &(unsigned(&header, &claims) + ".")).await, BearerError::BadSignature);
     let first = if signature.starts_with('A') { "B" } else { "A" };
     let flipped = good.replacen(signature, &format!("{first}{}", &signature[1..]), 1);
     assert_eq!(refusal(&harness, &flipped).await, BearerError::BadSignature);
@@ -212,14 +144,8 @@ async fn tokens_of_before_a_rotation_hold_and_new_ones_have_the_new_key() {
     assert_eq!(part(&after, 0)["kid"], new.kid);
     let node = harness.another_node();
     for token in [before, after] {
-        harness
-            .server
-            .authenticate(Some(&format!("Bearer {token}")))
-            .await
-            .unwrap();
-        node.authenticate(Some(&format!("Bearer {token}")))
-            .await
-            .unwrap();
+        harness.server.authenticate(Some(&format!("Bearer {token}"))).await.unwrap();
+        node.authenticate(Some(&format!("Bearer {token}"))).await.unwrap();
     }
     assert_eq!(harness.server.jwks().keys.len(), 2);
 }

@@ -21,14 +21,7 @@ async fn await_listener(harness: &Harness) {
     let sql = "SELECT count(*) FROM pg_stat_activity \
                WHERE datname = current_database() AND state = 'idle' AND query = 'LISTEN salus_auth'";
     for _ in 0..200 {
-        let row = harness
-            .pool
-            .get()
-            .await
-            .unwrap()
-            .query_one(sql, &[])
-            .await
-            .unwrap();
+        let row = harness.pool.get().await.unwrap().query_one(sql, &[]).await.unwrap();
         if row.get::<_, i64>(0) > 0 {
             return;
         }
@@ -49,10 +42,7 @@ async fn eventually_refused(node: &AuthServer, bearer: &str) -> BearerError {
 
 async fn revoke(harness: &Harness, backend: &Backend, bearer: &str) {
     let token = bearer.trim_start_matches("Bearer ").to_owned();
-    let request = RevocationRequest {
-        token,
-        assertion: backend.assertion(harness),
-    };
+    let request = RevocationRequest { token, assertion: backend.assertion(harness) };
     harness.server.revoke(&request, None).await.unwrap();
 }
 
@@ -64,10 +54,7 @@ async fn a_revocation_reaches_a_node_that_had_cached_the_token() {
     let node = listening_node(&harness).await;
     node.authenticate(Some(&bearer)).await.unwrap();
     revoke(&harness, &backend, &bearer).await;
-    assert_eq!(
-        eventually_refused(&node, &bearer).await,
-        BearerError::Revoked
-    );
+    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::Revoked);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,10 +65,7 @@ async fn a_disabled_client_is_refused_on_every_node() {
     let node = listening_node(&harness).await;
     node.authenticate(Some(&bearer)).await.unwrap();
     harness.server.clients().disable("backend").await.unwrap();
-    assert_eq!(
-        eventually_refused(&node, &bearer).await,
-        BearerError::ClientDisabled
-    );
+    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::ClientDisabled);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,10 +96,7 @@ async fn a_lost_connection_does_not_keep_a_revoked_token_alive() {
     connection.query(cut, &[]).await.unwrap();
     // The notice goes to nobody.
     revoke(&harness, &backend, &bearer).await;
-    assert_eq!(
-        eventually_refused(&node, &bearer).await,
-        BearerError::Revoked
-    );
+    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::Revoked);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,8 +135,7 @@ async fn what_has_expired_is_purged() {
         .await
         .unwrap();
     let maintenance = tokio::spawn(harness.server.clone().maintain());
-    let left =
-        "SELECT (SELECT count(*) FROM client_assertion_jti), (SELECT count(*) FROM revoked_token)";
+    let left = "SELECT (SELECT count(*) FROM client_assertion_jti), (SELECT count(*) FROM revoked_token)";
     for _ in 0..200 {
         let row = connection.query_one(left, &[]).await.unwrap();
         if (row.get::<_, i64>(0), row.get::<_, i64>(1)) == (2, 2) {
@@ -180,8 +160,5 @@ async fn a_stopped_listener_does_not_keep_a_disabled_client_alive() {
     listener.abort();
     let _ = listener.await;
     harness.server.clients().disable("backend").await.unwrap();
-    assert_eq!(
-        eventually_refused(&node, &bearer).await,
-        BearerError::ClientDisabled
-    );
+    assert_eq!(eventually_refused(&node, &bearer).await, BearerError::ClientDisabled);
 }

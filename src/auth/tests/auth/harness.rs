@@ -11,18 +11,15 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use salus_auth::{
-    AuthConfig, AuthServer, CLIENT_ASSERTION_TYPE, ClientAssertion, ClientKeyPair, NewClient,
-    OAuthError, TokenRequest, TokenResponse, sign_assertion,
+    AuthConfig, AuthServer, CLIENT_ASSERTION_TYPE, ClientAssertion, ClientKeyPair, NewClient, OAuthError, TokenRequest,
+    TokenResponse, sign_assertion,
 };
 use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 
 use crate::cluster::Cluster;
 
-const SCHEMA: &str = include_str!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../migrations/V2__auth.sql"
-));
+const SCHEMA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/V2__auth.sql"));
 
 /// A server, its database and its key directory.
 pub struct Harness {
@@ -45,34 +42,15 @@ impl Harness {
         let name = format!("t{}", uuid::Uuid::new_v4().simple());
         let (admin, connection) = cluster.config().connect(NoTls).await.unwrap();
         tokio::spawn(connection);
-        admin
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let mut database = cluster.config();
         database.dbname(&name);
-        let manager = ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        };
-        let pool = Pool::builder(Manager::from_config(database.clone(), NoTls, manager))
-            .max_size(16)
-            .build()
-            .unwrap();
-        pool.get()
-            .await
-            .unwrap()
-            .batch_execute(SCHEMA)
-            .await
-            .unwrap();
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(database.clone(), NoTls, manager)).max_size(16).build().unwrap();
+        pool.get().await.unwrap().batch_execute(SCHEMA).await.unwrap();
         let dir = std::env::temp_dir().join(format!("salus-auth-{name}"));
         let server = AuthServer::open(config(&dir), pool.clone()).unwrap();
-        Self {
-            server,
-            pool,
-            database,
-            dir,
-            _cluster: cluster,
-        }
+        Self { server, pool, database, dir, _cluster: cluster }
     }
 
     /// Another node on the same database and key directory.
@@ -87,15 +65,8 @@ impl Harness {
 
     pub async fn register(&self, client_id: &str) -> Backend {
         let pair = ClientKeyPair::generate().unwrap();
-        self.server
-            .clients()
-            .add(new_client(client_id, &pair))
-            .await
-            .unwrap();
-        Backend {
-            id: client_id.to_owned(),
-            pair,
-        }
+        self.server.clients().add(new_client(client_id, &pair)).await.unwrap();
+        Backend { id: client_id.to_owned(), pair }
     }
 
     /// Asks for a token from an address that has not failed before.
@@ -106,10 +77,7 @@ impl Harness {
     /// A token of `backend` for all of its scope, as an `Authorization` header.
     pub async fn bearer(&self, backend: &Backend) -> String {
         let request = backend.request(self, "system/*.cruds");
-        format!(
-            "Bearer {}",
-            self.token(&request).await.unwrap().access_token
-        )
+        format!("Bearer {}", self.token(&request).await.unwrap().access_token)
     }
 
     pub fn token_url(&self) -> String {
@@ -134,12 +102,7 @@ impl Backend {
     }
 
     pub fn assertion(&self, harness: &Harness) -> ClientAssertion {
-        let jwt = sign_assertion(
-            &self.pair.private_key_pem,
-            &self.pair.kid,
-            &self.id,
-            &harness.token_url(),
-        );
+        let jwt = sign_assertion(&self.pair.private_key_pem, &self.pair.kid, &self.id, &harness.token_url());
         assertion(jwt.unwrap())
     }
 
@@ -213,13 +176,7 @@ pub fn with(mut object: Value, name: &str, value: Value) -> Value {
 }
 
 pub fn now() -> i64 {
-    i64::try_from(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs(),
-    )
-    .unwrap()
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 pub fn fresh_address() -> IpAddr {

@@ -11,43 +11,22 @@ const CURRENCIES: &str = "urn:iso:std:iso:4217";
 /// The parts of a HumanName that a string search looks at.
 pub(super) const NAME_PARTS: [&str; 5] = ["family", "given", "prefix", "suffix", "text"];
 /// The parts of an Address that a string search looks at.
-pub(super) const ADDRESS_PARTS: [&str; 7] = [
-    "line",
-    "city",
-    "district",
-    "state",
-    "postalCode",
-    "country",
-    "text",
-];
+pub(super) const ADDRESS_PARTS: [&str; 7] = ["line", "city", "district", "state", "postalCode", "country", "text"];
 
 type Emit<'e, 'r> = &'e mut dyn FnMut(SearchValue<'r>);
 
-pub(super) fn token<'r>(
-    system: Option<&'r str>,
-    code: Option<&'r str>,
-    text: Option<&'r str>,
-    emit: Emit<'_, 'r>,
-) {
+pub(super) fn token<'r>(system: Option<&'r str>, code: Option<&'r str>, text: Option<&'r str>, emit: Emit<'_, 'r>) {
     if system.is_some() || code.is_some() || text.is_some() {
         emit(SearchValue::Token { system, code, text });
     }
 }
 
 pub(super) fn coding<'r>(value: &'r Value<'_>, emit: Emit<'_, 'r>) {
-    token(
-        value.get_str("system"),
-        value.get_str("code"),
-        value.get_str("display"),
-        emit,
-    );
+    token(value.get_str("system"), value.get_str("code"), value.get_str("display"), emit);
 }
 
 pub(super) fn codeable_concept<'r>(value: &'r Value<'_>, emit: Emit<'_, 'r>) {
-    value
-        .items("coding")
-        .iter()
-        .for_each(|one| coding(one, emit));
+    value.items("coding").iter().for_each(|one| coding(one, emit));
     token(None, None, value.get_str("text"), emit);
 }
 
@@ -59,11 +38,7 @@ pub(super) fn identifier<'r>(value: &'r Value<'_>, emit: Emit<'_, 'r>) {
     let codings = kind.map_or(&[][..], |kind| kind.items("coding"));
     for one in codings {
         if let (Some(code), Some(value)) = (one.get_str("code"), number) {
-            emit(SearchValue::OfType {
-                system: one.get_str("system"),
-                code,
-                value,
-            });
+            emit(SearchValue::OfType { system: one.get_str("system"), code, value });
         }
     }
 }
@@ -72,15 +47,9 @@ pub(super) fn strings<'r>(value: &'r Value<'_>, parts: &[&str], emit: Emit<'_, '
     for part in parts {
         match value.get(part) {
             Some(Value::Array(items)) => {
-                items
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .for_each(|text| emit(SearchValue::String(text)));
+                items.iter().filter_map(Value::as_str).for_each(|text| emit(SearchValue::String(text)));
             }
-            Some(one) => one
-                .as_str()
-                .into_iter()
-                .for_each(|text| emit(SearchValue::String(text))),
+            Some(one) => one.as_str().into_iter().for_each(|text| emit(SearchValue::String(text))),
             None => {}
         }
     }
@@ -90,14 +59,9 @@ pub(super) fn date<'r>(conversion: &Conversion, value: &'r Value<'_>, emit: Emit
     let interval = match conversion {
         Conversion::Period => period_interval(value),
         Conversion::Timing => timing_interval(value),
-        _ => value
-            .as_str()
-            .and_then(|text| DateTime::parse(text).ok())
-            .map(|date| date.interval),
+        _ => value.as_str().and_then(|text| DateTime::parse(text).ok()).map(|date| date.interval),
     };
-    interval
-        .into_iter()
-        .for_each(|interval| emit(SearchValue::Date(interval)));
+    interval.into_iter().for_each(|interval| emit(SearchValue::Date(interval)));
 }
 
 fn decimal(value: &Value<'_>) -> Option<f64> {
@@ -112,9 +76,7 @@ pub(super) fn number<'r>(conversion: &Conversion, value: &'r Value<'_>, emit: Em
         }
         _ => decimal(value).map(NumericValue::point),
     };
-    number
-        .into_iter()
-        .for_each(|number| emit(SearchValue::Number(number)));
+    number.into_iter().for_each(|number| emit(SearchValue::Number(number)));
 }
 
 /// A range with one end at least.
@@ -127,8 +89,7 @@ pub(super) fn quantity<'r>(conversion: &Conversion, value: &'r Value<'_>, emit: 
     let (number, unit) = match conversion {
         Conversion::QuantityRange => {
             let (low, high) = (value.get("low"), value.get("high"));
-            let end =
-                |end: Option<&Value<'_>>| end.and_then(|end| end.get("value")).and_then(decimal);
+            let end = |end: Option<&Value<'_>>| end.and_then(|end| end.get("value")).and_then(decimal);
             (range(end(low), end(high)), low.or(high))
         }
         Conversion::SampledData => (sampled_range(value), value.get("origin")),
@@ -140,12 +101,7 @@ pub(super) fn quantity<'r>(conversion: &Conversion, value: &'r Value<'_>, emit: 
     emit(match conversion {
         Conversion::Money => {
             let currency = unit.get_str("currency");
-            SearchValue::Quantity {
-                value,
-                system: currency.map(|_| CURRENCIES),
-                code: currency,
-                unit: None,
-            }
+            SearchValue::Quantity { value, system: currency.map(|_| CURRENCIES), code: currency, unit: None }
         }
         _ => SearchValue::Quantity {
             value,
@@ -174,26 +130,17 @@ fn sampled_range(sampled: &Value<'_>) -> Option<NumericValue> {
     let origin = sampled.at(&["origin", "value"]).and_then(decimal)?;
     let factor = sampled.get("factor").and_then(decimal).unwrap_or(1.0);
     let samples = sampled.get_str("data")?.split_ascii_whitespace();
-    let values = samples
-        .filter_map(|text| Decimal::parse(text).ok())
-        .map(|one| origin + one.value * factor);
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
+    let values = samples.filter_map(|text| Decimal::parse(text).ok()).map(|one| origin + one.value * factor);
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     range(Some(low), Some(high))
 }
 
 pub(super) fn reference<'r>(value: &'r Value<'_>, base: &str, emit: Emit<'_, 'r>) {
     let resource_type = value.get_str("type").map(type_of_url);
     let identifier = value.get("identifier");
-    let identifier = identifier.and_then(|one| {
-        one.get_str("value")
-            .map(|text| (one.get_str("system"), text))
-    });
-    let target = value
-        .get_str("reference")
-        .map(|text| Target::of(text, base))
-        .unwrap_or_default();
+    let identifier = identifier.and_then(|one| one.get_str("value").map(|text| (one.get_str("system"), text)));
+    let target = value.get_str("reference").map(|text| Target::of(text, base)).unwrap_or_default();
     // A contained resource is no resource of its own (R4 search.html#contained).
     if target.url.is_some() || identifier.is_some() {
         emit(SearchValue::Reference {
@@ -216,26 +163,12 @@ struct Target<'r> {
 impl<'r> Target<'r> {
     fn of(text: &'r str, base: &str) -> Self {
         match Reference::parse_below(text, base) {
-            Reference::Relative {
-                resource_type,
-                id,
-                version,
-            } => {
-                let without = version.map_or(text.len(), |version| {
-                    text.len() - version.len() - "/_history/".len()
-                });
-                Self {
-                    resource_type: Some(resource_type),
-                    id: Some(id),
-                    url: Some(&text[..without]),
-                }
+            Reference::Relative { resource_type, id, version } => {
+                let without = version.map_or(text.len(), |version| text.len() - version.len() - "/_history/".len());
+                Self { resource_type: Some(resource_type), id: Some(id), url: Some(&text[..without]) }
             }
             Reference::Fragment(_) => Self::default(),
-            other => Self {
-                resource_type: other.resource_type(),
-                id: None,
-                url: Some(text),
-            },
+            other => Self { resource_type: other.resource_type(), id: None, url: Some(text) },
         }
     }
 }
@@ -247,33 +180,20 @@ pub(super) fn canonical<'r>(text: &'r str, base: &str, emit: Emit<'_, 'r>) {
         None => (None, target.resource_type, target.id),
     };
     for url in unversioned.into_iter().chain(target.url) {
-        emit(SearchValue::Reference {
-            resource_type,
-            id,
-            url: Some(url),
-            identifier: None,
-        });
+        emit(SearchValue::Reference { resource_type, id, url: Some(url), identifier: None });
     }
 }
 
 /// A resource in a Bundle: a reference to it by its own type and id.
 pub(super) fn inline<'r>(value: &'r Value<'_>, emit: Emit<'_, 'r>) {
     if let (Some(resource_type), Some(id)) = (value.get_str("resourceType"), value.get_str("id")) {
-        emit(SearchValue::Reference {
-            resource_type: Some(resource_type),
-            id: Some(id),
-            url: None,
-            identifier: None,
-        });
+        emit(SearchValue::Reference { resource_type: Some(resource_type), id: Some(id), url: None, identifier: None });
     }
 }
 
 pub(super) fn position<'r>(value: &'r Value<'_>, emit: Emit<'_, 'r>) {
     let degrees = |name| value.get(name).and_then(decimal);
     if let (Some(latitude), Some(longitude)) = (degrees("latitude"), degrees("longitude")) {
-        emit(SearchValue::Position {
-            latitude,
-            longitude,
-        });
+        emit(SearchValue::Position { latitude, longitude });
     }
 }

@@ -62,8 +62,6 @@ fn quoted(text: &str) -> Result<(Token, usize), String> {
 
 fn number(text: &str) -> Result<(Token, usize), String> {
     let digits = word(text);
-    let number = digits
-        .parse()
-        .map_err(|_| format!("unexpected '{digits}'"))?;
+    let number = digits.parse().map_err(|_| format!("unexpected '{digits}'"))?;
     Ok((Token::Number(number), digits.len()))
 }

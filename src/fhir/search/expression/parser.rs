@@ -12,10 +12,7 @@ const MAX_DEPTH: usize = 16;
 /// # Errors
 /// What lies outside the grammar.
 pub(in crate::search) fn parse(text: &str) -> Result<Expression, String> {
-    let mut parser = Parser {
-        tokens: tokens(text)?.into_iter().peekable(),
-        depth: 0,
-    };
+    let mut parser = Parser { tokens: tokens(text)?.into_iter().peekable(), depth: 0 };
     let expression = parser.disjunction()?;
     match parser.tokens.next() {
         None => Ok(expression),
@@ -58,17 +55,10 @@ impl Parser {
             Some(Token::Name(name)) if name == "true" => Literal::Boolean(true),
             Some(Token::Name(name)) if name == "false" => Literal::Boolean(false),
             other => {
-                return Err(format!(
-                    "a comparison with {}",
-                    describe_next(other.as_ref())
-                ));
+                return Err(format!("a comparison with {}", describe_next(other.as_ref())));
             }
         };
-        Ok(Expression::Compare {
-            left: Box::new(left),
-            negated,
-            right,
-        })
+        Ok(Expression::Compare { left: Box::new(left), negated, right })
     }
 
     fn union(&mut self) -> Result<Expression, String> {
@@ -152,56 +142,38 @@ impl Parser {
 
     fn type_name(&mut self) -> Result<String, String> {
         match self.tokens.next() {
-            Some(Token::Name(name))
-                if matches!(name.as_str(), "FHIR" | "System") && self.take_sign('.') =>
-            {
+            Some(Token::Name(name)) if matches!(name.as_str(), "FHIR" | "System") && self.take_sign('.') => {
                 self.type_name()
             }
             Some(Token::Name(name)) => Ok(name),
-            other => Err(format!(
-                "{} in place of a type",
-                describe_next(other.as_ref())
-            )),
+            other => Err(format!("{} in place of a type", describe_next(other.as_ref()))),
         }
     }
 
     fn text(&mut self) -> Result<String, String> {
         match self.tokens.next() {
             Some(Token::Text(text)) => Ok(text),
-            other => Err(format!(
-                "{} in place of a string",
-                describe_next(other.as_ref())
-            )),
+            other => Err(format!("{} in place of a string", describe_next(other.as_ref()))),
         }
     }
 
     fn take_sign(&mut self, sign: char) -> bool {
-        self.tokens
-            .next_if(|token| *token == Token::Sign(sign))
-            .is_some()
+        self.tokens.next_if(|token| *token == Token::Sign(sign)).is_some()
     }
 
     fn take_word(&mut self, word: &str) -> bool {
-        self.tokens
-            .next_if(|token| matches!(token, Token::Name(name) if name == word))
-            .is_some()
+        self.tokens.next_if(|token| matches!(token, Token::Name(name) if name == word)).is_some()
     }
 
     fn expect(&mut self, sign: char) -> Result<(), String> {
         if self.take_sign(sign) {
             return Ok(());
         }
-        Err(format!(
-            "{} where '{sign}' should stand",
-            describe_next(self.tokens.peek())
-        ))
+        Err(format!("{} where '{sign}' should stand", describe_next(self.tokens.peek())))
     }
 }
 
-fn one_or(
-    mut parts: Vec<Expression>,
-    many: impl FnOnce(Vec<Expression>) -> Expression,
-) -> Expression {
+fn one_or(mut parts: Vec<Expression>, many: impl FnOnce(Vec<Expression>) -> Expression) -> Expression {
     match parts.pop() {
         Some(only) if parts.is_empty() => only,
         last => {
@@ -243,25 +215,14 @@ mod tests {
             Expression::Union(vec![
                 path(vec![name("a"), name("b")]),
                 path(vec![
-                    Step::Group(Box::new(Expression::Cast(
-                        Box::new(path(vec![name("c")])),
-                        "X".into()
-                    ))),
+                    Step::Group(Box::new(Expression::Cast(Box::new(path(vec![name("c")])), "X".into()))),
                     name("d")
                 ]),
             ])
         );
-        assert!(
-            matches!(parse("a.exists() and a != false"), Ok(Expression::And(parts)) if parts.len() == 2)
-        );
-        assert!(matches!(
-            parse("a.where(resolve() is Patient)"),
-            Ok(Expression::Path(_))
-        ));
-        assert_eq!(
-            parse("e[0].r").unwrap(),
-            path(vec![name("e"), Step::Index(0), name("r")])
-        );
+        assert!(matches!(parse("a.exists() and a != false"), Ok(Expression::And(parts)) if parts.len() == 2));
+        assert!(matches!(parse("a.where(resolve() is Patient)"), Ok(Expression::Path(_))));
+        assert_eq!(parse("e[0].r").unwrap(), path(vec![name("e"), Step::Index(0), name("r")]));
     }
 
     #[test]

@@ -13,6 +13,5 @@ pub use range::{Comparison, Joint, Operator, Piece, Prefix, RangeCondition, pars
 pub use split::{split_components, split_unescaped, split_values, unescape};
 pub use text::normalize_string;
 pub use values::{
-    DateQuery, NumberQuery, OfTypeQuery, QuantityQuery, ReferenceQuery, StringQuery, System,
-    TokenQuery, UriQuery,
+    DateQuery, NumberQuery, OfTypeQuery, QuantityQuery, ReferenceQuery, StringQuery, System, TokenQuery, UriQuery,
 };

@@ -108,20 +108,13 @@ impl ParameterName {
         };
         if let Some(reverse) = text.strip_prefix("_has:") {
             let mut parts = reverse.splitn(3, ':');
-            let (resource_type, reference, rest) = (
-                parts.next().unwrap_or(""),
-                parts.next().unwrap_or(""),
-                parts.next().ok_or_else(refused)?,
-            );
+            let (resource_type, reference, rest) =
+                (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().ok_or_else(refused)?);
             if !is_type_name(resource_type) || !is_code(reference) {
                 return Err(refused());
             }
             let (resource_type, reference) = (resource_type.to_owned(), reference.to_owned());
-            return Ok(Self::Has {
-                resource_type,
-                reference,
-                rest: deeper(rest)?,
-            });
+            return Ok(Self::Has { resource_type, reference, rest: deeper(rest)? });
         }
         let (head, rest) = match text.split_once('.') {
             Some((head, rest)) => (head, Some(rest)),
@@ -137,16 +130,10 @@ impl ParameterName {
         let (code, modifier) = (code.to_owned(), suffix.map(Modifier::parse).transpose()?);
         match (rest, modifier) {
             (None, modifier) => Ok(Self::Plain { code, modifier }),
-            (Some(rest), None) => Ok(Self::Chain {
-                code,
-                target: None,
-                rest: deeper(rest)?,
-            }),
-            (Some(rest), Some(Modifier::Type(target))) => Ok(Self::Chain {
-                code,
-                target: Some(target),
-                rest: deeper(rest)?,
-            }),
+            (Some(rest), None) => Ok(Self::Chain { code, target: None, rest: deeper(rest)? }),
+            (Some(rest), Some(Modifier::Type(target))) => {
+                Ok(Self::Chain { code, target: Some(target), rest: deeper(rest)? })
+            }
             (Some(_), Some(_)) => Err(refused()),
         }
     }
@@ -175,29 +162,11 @@ impl std::fmt::Display for Modifier {
 impl std::fmt::Display for ParameterName {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Plain {
-                code,
-                modifier: None,
-            } => out.write_str(code),
-            Self::Plain {
-                code,
-                modifier: Some(modifier),
-            } => write!(out, "{code}:{modifier}"),
-            Self::Chain {
-                code,
-                target: None,
-                rest,
-            } => write!(out, "{code}.{rest}"),
-            Self::Chain {
-                code,
-                target: Some(target),
-                rest,
-            } => write!(out, "{code}:{target}.{rest}"),
-            Self::Has {
-                resource_type,
-                reference,
-                rest,
-            } => {
+            Self::Plain { code, modifier: None } => out.write_str(code),
+            Self::Plain { code, modifier: Some(modifier) } => write!(out, "{code}:{modifier}"),
+            Self::Chain { code, target: None, rest } => write!(out, "{code}.{rest}"),
+            Self::Chain { code, target: Some(target), rest } => write!(out, "{code}:{target}.{rest}"),
+            Self::Has { resource_type, reference, rest } => {
                 write!(out, "_has:{resource_type}:{reference}:{rest}")
             }
         }
@@ -215,10 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn plain(code: &str, modifier: Option<Modifier>) -> ParameterName {
-        ParameterName::Plain {
-            code: code.into(),
-            modifier,
-        }
+        ParameterName::Plain { code: code.into(), modifier }
     }
 
     #[test]
@@ -226,18 +192,11 @@ mod tests {
         let parse = |text| ParameterName::parse(text).unwrap();
         assert_eq!(parse("name"), plain("name", None));
         assert_eq!(parse("code:not-in"), plain("code", Some(Modifier::NotIn)));
-        assert_eq!(
-            parse("subject:Patient"),
-            plain("subject", Some(Modifier::Type("Patient".into())))
-        );
+        assert_eq!(parse("subject:Patient"), plain("subject", Some(Modifier::Type("Patient".into()))));
         let named = Box::new(plain("name", Some(Modifier::Exact)));
         assert_eq!(
             parse("subject:Patient.name:exact"),
-            ParameterName::Chain {
-                code: "subject".into(),
-                target: Some("Patient".into()),
-                rest: named
-            }
+            ParameterName::Chain { code: "subject".into(), target: Some("Patient".into()), rest: named }
         );
     }
 
@@ -245,42 +204,21 @@ mod tests {
     #[test]
     fn chains_and_reverse_chains_nest() {
         let text = "_has:ExplanationOfBenefit:care-team:coverage.payor._has:List:item:_id";
-        let ParameterName::Has {
-            resource_type,
-            reference,
-            rest,
-        } = ParameterName::parse(text).unwrap()
-        else {
+        let ParameterName::Has { resource_type, reference, rest } = ParameterName::parse(text).unwrap() else {
             panic!("not a reverse chain");
         };
-        assert_eq!(
-            (resource_type.as_str(), reference.as_str()),
-            ("ExplanationOfBenefit", "care-team")
-        );
+        assert_eq!((resource_type.as_str(), reference.as_str()), ("ExplanationOfBenefit", "care-team"));
         assert!(matches!(*rest, ParameterName::Chain { ref code, .. } if code == "coverage"));
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in [
-            "",
-            ":exact",
-            "a b",
-            "subject:exact.name",
-            ".name",
-            "name.",
-            "_has:Observation:patient",
-            "_has:x:y:z",
-        ] {
-            assert!(
-                matches!(ParameterName::parse(text), Err(SearchError::Name(_))),
-                "{text}"
-            );
+        for text in
+            ["", ":exact", "a b", "subject:exact.name", ".name", "name.", "_has:Observation:patient", "_has:x:y:z"]
+        {
+            assert!(matches!(ParameterName::parse(text), Err(SearchError::Name(_))), "{text}");
         }
-        assert_eq!(
-            ParameterName::parse("name:like"),
-            Err(SearchError::Modifier("like".into()))
-        );
+        assert_eq!(ParameterName::parse("name:like"), Err(SearchError::Modifier("like".into())));
         let long = format!("{}a", "a.".repeat(MAX_CHAIN + 1));
         assert_eq!(ParameterName::parse(&long), Err(SearchError::TooDeep));
     }

@@ -148,12 +148,8 @@ impl<T: PartialOrd + Copy> RangeCondition<T> {
 
     /// Whether the stored interval `[low, high)` fulfils it.
     pub fn matches(&self, low: T, high: T) -> bool {
-        let low = self
-            .low
-            .map(|comparison| comparison.operator.holds(low, comparison.value));
-        let high = self
-            .high
-            .map(|comparison| comparison.operator.holds(high, comparison.value));
+        let low = self.low.map(|comparison| comparison.operator.holds(low, comparison.value));
+        let high = self.high.map(|comparison| comparison.operator.holds(high, comparison.value));
         match (low, high, self.joint) {
             (Some(low), Some(high), Joint::And) => low && high,
             (Some(low), Some(high), Joint::Or) => low || high,
@@ -171,11 +167,7 @@ impl<T: PartialOrd + Copy> RangeCondition<T> {
             out(Piece::Value(low.value));
         }
         if self.low.is_some() && self.high.is_some() {
-            out(Piece::Text(if self.joint == Joint::And {
-                " AND "
-            } else {
-                " OR "
-            }));
+            out(Piece::Text(if self.joint == Joint::And { " AND " } else { " OR " }));
         }
         if let Some(high) = self.high {
             out(Piece::High);
@@ -194,25 +186,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PREFIXES: [Prefix; 9] = [
-        Prefix::Eq,
-        Prefix::Ne,
-        Prefix::Gt,
-        Prefix::Lt,
-        Prefix::Ge,
-        Prefix::Le,
-        Prefix::Sa,
-        Prefix::Eb,
-        Prefix::Ap,
-    ];
+    const PREFIXES: [Prefix; 9] =
+        [Prefix::Eq, Prefix::Ne, Prefix::Gt, Prefix::Lt, Prefix::Ge, Prefix::Le, Prefix::Sa, Prefix::Eb, Prefix::Ap];
 
     /// R4 search.html#prefix word by word, over the values 0 to 19 of a small world.
     fn by_the_word(prefix: Prefix, search: Interval<i64>, stored: Interval<i64>) -> bool {
-        let values = |interval: Interval<i64>| {
-            (0..20).filter(move |v| interval.low <= *v && *v < interval.high)
-        };
-        let inside =
-            |interval: Interval<i64>, value: i64| interval.low <= value && value < interval.high;
+        let values = |interval: Interval<i64>| (0..20).filter(move |v| interval.low <= *v && *v < interval.high);
+        let inside = |interval: Interval<i64>, value: i64| interval.low <= value && value < interval.high;
         let contains = values(stored).all(|value| inside(search, value));
         let overlaps = values(stored).any(|value| inside(search, value));
         let above_overlaps = values(stored).any(|value| value >= search.high);

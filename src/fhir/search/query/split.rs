@@ -38,10 +38,7 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        let escaped = characters
-            .peek()
-            .copied()
-            .filter(|next| character == '\\' && is_escapable(*next));
+        let escaped = characters.peek().copied().filter(|next| character == '\\' && is_escapable(*next));
         if escaped.is_some() {
             characters.next();
         }

@@ -11,10 +11,7 @@ use crate::datatypes::{DateTime, Decimal, Interval, Reference, is_id, sortable_f
 use crate::search::SearchError;
 
 fn refused(value: &str, expected: &'static str) -> SearchError {
-    SearchError::Value {
-        value: value.to_owned(),
-        expected,
-    }
+    SearchError::Value { value: value.to_owned(), expected }
 }
 
 /// What a token search says of the system.
@@ -46,10 +43,7 @@ impl TokenQuery {
         let given = |part: &str| Some(unescape(part).into_owned()).filter(|part| !part.is_empty());
         let (system, code) = match find_unescaped(text, '|') {
             None => (System::Any, given(text)),
-            Some(at) => (
-                given(&text[..at]).map_or(System::Absent, System::Is),
-                given(&text[at + 1..]),
-            ),
+            Some(at) => (given(&text[..at]).map_or(System::Absent, System::Is), given(&text[at + 1..])),
         };
         if code.is_none() && !matches!(system, System::Is(_)) {
             return Err(refused(text, "token"));
@@ -64,11 +58,7 @@ impl TokenQuery {
             System::Absent => system.is_none(),
             System::Is(expected) => system == Some(expected),
         };
-        system_matches
-            && self
-                .code
-                .as_deref()
-                .is_none_or(|expected| code == Some(expected))
+        system_matches && self.code.as_deref().is_none_or(|expected| code == Some(expected))
     }
 }
 
@@ -89,18 +79,10 @@ impl OfTypeQuery {
     /// # Errors
     /// [`SearchError::Value`] where one of the three is missing.
     pub fn parse(text: &str) -> Result<Self, SearchError> {
-        let parts: Vec<String> = split_unescaped(text, '|')
-            .map(|part| unescape(part).into_owned())
-            .collect();
+        let parts: Vec<String> = split_unescaped(text, '|').map(|part| unescape(part).into_owned()).collect();
         match <[String; 3]>::try_from(parts) {
-            Ok([system, code, value])
-                if ![&system, &code, &value].iter().any(|part| part.is_empty()) =>
-            {
-                Ok(Self {
-                    system,
-                    code,
-                    value,
-                })
+            Ok([system, code, value]) if ![&system, &code, &value].iter().any(|part| part.is_empty()) => {
+                Ok(Self { system, code, value })
             }
             _ => Err(refused(text, "system|code|value")),
         }
@@ -124,10 +106,7 @@ impl DateQuery {
     pub fn parse(text: &str) -> Result<Self, SearchError> {
         let (prefix, date) = parse_prefixed(text);
         let date = DateTime::parse_search(date).map_err(|_| refused(text, "date"))?;
-        Ok(Self {
-            prefix,
-            interval: date.interval,
-        })
+        Ok(Self { prefix, interval: date.interval })
     }
 
     /// What it demands of a stored interval. `now` (microseconds since the epoch) matters to `ap`
@@ -173,8 +152,7 @@ impl NumberQuery {
             Prefix::Ap => {
                 let (value, implied) = (self.number.value, self.number.implied);
                 let tenth = value.abs() / 10.0;
-                let around =
-                    Interval::new(value - tenth, (value + tenth).next_up()).envelope(&implied);
+                let around = Interval::new(value - tenth, (value + tenth).next_up()).envelope(&implied);
                 Interval::new(sortable_f64(around.low), sortable_f64(around.high))
             }
             _ => self.number.point(),
@@ -201,19 +179,14 @@ impl QuantityQuery {
     /// [`SearchError::Value`] where it has not one or three parts or the first is no number.
     pub fn parse(text: &str) -> Result<Self, SearchError> {
         let mut parts = split_unescaped(text, '|');
-        let number = NumberQuery::parse(parts.next().unwrap_or(""))
-            .map_err(|_| refused(text, "quantity"))?;
+        let number = NumberQuery::parse(parts.next().unwrap_or("")).map_err(|_| refused(text, "quantity"))?;
         let given = |part: &str| Some(unescape(part).into_owned()).filter(|part| !part.is_empty());
         let (system, code) = match (parts.next(), parts.next(), parts.next()) {
             (None, ..) => (None, None),
             (Some(system), Some(code), None) => (given(system), given(code)),
             _ => return Err(refused(text, "quantity")),
         };
-        Ok(Self {
-            number,
-            system,
-            code,
-        })
+        Ok(Self { number, system, code })
     }
 }
 
@@ -251,27 +224,15 @@ impl ReferenceQuery {
             _ => None,
         };
         match (Reference::parse_below(&value, base), expected) {
-            (Reference::Relative { resource_type, .. }, Some(expected))
-                if resource_type != expected =>
-            {
-                Err(refused(
-                    text,
-                    "reference to the type that the modifier names",
-                ))
+            (Reference::Relative { resource_type, .. }, Some(expected)) if resource_type != expected => {
+                Err(refused(text, "reference to the type that the modifier names"))
             }
-            (
-                Reference::Relative {
-                    resource_type, id, ..
-                },
-                _,
-            ) => Ok(Self::Resource {
-                resource_type: resource_type.to_owned(),
-                id: id.to_owned(),
-            }),
-            (Reference::Other(id), Some(expected)) if is_id(id) => Ok(Self::Resource {
-                resource_type: expected.to_owned(),
-                id: id.to_owned(),
-            }),
+            (Reference::Relative { resource_type, id, .. }, _) => {
+                Ok(Self::Resource { resource_type: resource_type.to_owned(), id: id.to_owned() })
+            }
+            (Reference::Other(id), Some(expected)) if is_id(id) => {
+                Ok(Self::Resource { resource_type: expected.to_owned(), id: id.to_owned() })
+            }
             (Reference::Other(id), None) if is_id(id) => Ok(Self::Id(id.to_owned())),
             (Reference::Other(_) | Reference::Fragment(_) | Reference::Conditional { .. }, _) => {
                 Err(refused(text, "reference"))
@@ -316,11 +277,7 @@ impl UriQuery {
     /// [`SearchError::Value`] where it is empty.
     pub fn parse(text: &str) -> Result<Self, SearchError> {
         let uri = unescape(text).into_owned();
-        if uri.is_empty() {
-            Err(refused(text, "uri"))
-        } else {
-            Ok(Self(uri))
-        }
+        if uri.is_empty() { Err(refused(text, "uri")) } else { Ok(Self(uri)) }
     }
 }
 

@@ -41,88 +41,51 @@ impl<'a> Definition<'a> {
     ) -> Result<Self, SearchError> {
         let refuse = |text: &str, reason| refusal(raw, &raw.base.join(", "), text, reason);
         let components = raw.components.iter().map(|(url, text)| {
-            let kind = kinds
-                .get(url.as_str())
-                .ok_or_else(|| refuse(text, format!("{url} is not known")))?;
+            let kind = kinds.get(url.as_str()).ok_or_else(|| refuse(text, format!("{url} is not known")))?;
             let expression = parse(text).map_err(|reason| refuse(text, reason))?;
-            Ok(ParsedComponent {
-                url: url.clone(),
-                kind: *kind,
-                expression,
-            })
+            Ok(ParsedComponent { url: url.clone(), kind: *kind, expression })
         });
         let components = components.collect::<Result<_, SearchError>>()?;
         let expression = parse(text).map_err(|reason| refuse(text, reason))?;
-        Ok(Self {
-            raw,
-            text,
-            expression,
-            components,
-        })
+        Ok(Self { raw, text, expression, components })
     }
 
     /// The base of the definition that `resource_type` comes under, if one does.
     pub(super) fn base_of(&self, types: &Types, resource_type: &str) -> Option<&'a str> {
-        self.raw
-            .base
-            .iter()
-            .map(String::as_str)
-            .find(|base| types.is_a(resource_type, base))
+        self.raw.base.iter().map(String::as_str).find(|base| types.is_a(resource_type, base))
     }
 
-    pub(super) fn compile(
-        &self,
-        compiler: &Compiler<'_>,
-        base: &str,
-    ) -> Result<SearchParameter, SearchError> {
+    pub(super) fn compile(&self, compiler: &Compiler<'_>, base: &str) -> Result<SearchParameter, SearchError> {
         let kind = self.raw.kind;
         let mut components = self.components.clone();
         let program = match kind {
             _ if STORED.contains(&self.raw.code.as_str()) => Ok(Program::Stored),
             ParameterType::Composite => {
                 let parts = |components: &[ParsedComponent]| {
-                    components
-                        .iter()
-                        .map(|one| (one.kind, one.expression.clone()))
-                        .collect::<Vec<_>>()
+                    components.iter().map(|one| (one.kind, one.expression.clone())).collect::<Vec<_>>()
                 };
-                compiler
-                    .composite(&self.expression, &parts(&components))
-                    .or_else(|reason| {
-                        // R4 has the two definitions of DocumentReference-relationship swapped.
-                        swap_definitions(&mut components);
-                        compiler
-                            .composite(&self.expression, &parts(&components))
-                            .map_err(|_| reason)
-                    })
+                compiler.composite(&self.expression, &parts(&components)).or_else(|reason| {
+                    // R4 has the two definitions of DocumentReference-relationship swapped.
+                    swap_definitions(&mut components);
+                    compiler.composite(&self.expression, &parts(&components)).map_err(|_| reason)
+                })
             }
             _ => compiler.program(kind, &self.expression),
         };
-        let program = program
-            .map_err(|reason| refusal(self.raw, compiler.resource_type, self.text, reason))?;
-        let targets = program
-            .referred_types()
-            .unwrap_or_else(|| self.raw.target.clone());
+        let program = program.map_err(|reason| refusal(self.raw, compiler.resource_type, self.text, reason))?;
+        let targets = program.referred_types().unwrap_or_else(|| self.raw.target.clone());
         Ok(SearchParameter {
             code: self.raw.code.clone(),
             url: self.raw.url.clone(),
             kind,
             base: base.to_owned(),
             targets,
-            components: components
-                .into_iter()
-                .map(|one| (one.url, one.kind))
-                .collect(),
+            components: components.into_iter().map(|one| (one.url, one.kind)).collect(),
             program,
         })
     }
 }
 
 fn refusal(raw: &RawSearchParameter, base: &str, text: &str, reason: String) -> SearchError {
-    SearchError::Expression {
-        url: raw.url.clone(),
-        base: base.to_owned(),
-        expression: text.to_owned(),
-        reason,
-    }
+    SearchError::Expression { url: raw.url.clone(), base: base.to_owned(), expression: text.to_owned(), reason }
 }

@@ -31,32 +31,20 @@ impl Entrances {
         let mut whole = Vec::new();
         for (position, parameter) in parameters.iter().enumerate() {
             let properties = match &parameter.program {
-                Program::Values(leaves) => leaves
-                    .iter()
-                    .map(|leaf| leaf.path.first().and_then(Step::property))
-                    .collect(),
+                Program::Values(leaves) => {
+                    leaves.iter().map(|leaf| leaf.path.first().and_then(Step::property)).collect()
+                }
                 Program::Test(_) | Program::Composite(_) => None,
                 Program::Stored => Some(Vec::new()),
             };
             match properties {
-                Some(properties) => {
-                    properties
-                        .into_iter()
-                        .enumerate()
-                        .for_each(|(leaf, property)| {
-                            by_property
-                                .entry(property)
-                                .or_default()
-                                .push((position as u16, leaf as u16));
-                        })
-                }
+                Some(properties) => properties.into_iter().enumerate().for_each(|(leaf, property)| {
+                    by_property.entry(property).or_default().push((position as u16, leaf as u16));
+                }),
                 None => whole.push(position as u16),
             }
         }
-        let by_property = by_property
-            .into_iter()
-            .map(|(name, starts)| (name.into(), starts))
-            .collect();
+        let by_property = by_property.into_iter().map(|(name, starts)| (name.into(), starts)).collect();
         Self { by_property, whole }
     }
 
@@ -78,10 +66,7 @@ impl Entrances {
                     continue;
                 };
                 let leaf = &leaves[usize::from(*leaf)];
-                let mut found = |value| {
-                    leaf.conversion
-                        .convert(value, base, &mut |value| emit(parameter, value))
-                };
+                let mut found = |value| leaf.conversion.convert(value, base, &mut |value| emit(parameter, value));
                 if let Some((first, rest)) = leaf.path.split_first() {
                     enter(first, rest, member, resource, &mut found);
                 }
@@ -94,10 +79,7 @@ impl Entrances {
     }
 
     fn starting_at(&self, property: &str) -> &[Start] {
-        match self
-            .by_property
-            .binary_search_by(|(name, _)| name.as_ref().cmp(property))
-        {
+        match self.by_property.binary_search_by(|(name, _)| name.as_ref().cmp(property)) {
             Ok(at) => &self.by_property[at].1,
             Err(_) => &[],
         }
@@ -106,33 +88,18 @@ impl Entrances {
 
 impl SearchParameter {
     /// As [`Entrances::extract`], of one parameter that looks at the resource as a whole.
-    fn extract_whole<'r>(
-        &'r self,
-        base: &str,
-        resource: &'r Value<'_>,
-        emit: &mut dyn FnMut(SearchValue<'r>),
-    ) {
+    fn extract_whole<'r>(&'r self, base: &str, resource: &'r Value<'_>, emit: &mut dyn FnMut(SearchValue<'r>)) {
         match &self.program {
             Program::Values(leaves) => read(leaves, base, resource, resource, emit),
             Program::Test(condition) => {
                 if let Some(holds) = condition.holds(resource, resource) {
                     let code = if holds { "true" } else { "false" };
-                    emit(SearchValue::Token {
-                        system: Some(SPECIAL_VALUES),
-                        code: Some(code),
-                        text: None,
-                    });
+                    emit(SearchValue::Token { system: Some(SPECIAL_VALUES), code: Some(code), text: None });
                 }
             }
             Program::Composite(composites) => {
-                for Composite {
-                    base: path,
-                    components,
-                } in composites
-                {
-                    walk(path, resource, resource, &mut |at| {
-                        combine(components, base, at, resource, emit)
-                    });
+                for Composite { base: path, components } in composites {
+                    walk(path, resource, resource, &mut |at| combine(components, base, at, resource, emit));
                 }
             }
             Program::Stored => {}
@@ -149,9 +116,7 @@ fn read<'r>(
     emit: &mut dyn FnMut(SearchValue<'r>),
 ) {
     for leaf in leaves {
-        walk(&leaf.path, start, resource, &mut |found| {
-            leaf.conversion.convert(found, base, emit)
-        });
+        walk(&leaf.path, start, resource, &mut |found| leaf.conversion.convert(found, base, emit));
     }
 }
 
@@ -167,14 +132,8 @@ fn combine<'r>(
     // From the last to the first: a value of a measurement is absent more often than its code.
     for component in components.iter().rev() {
         let mut values = Vec::new();
-        let start = if component.from_resource {
-            resource
-        } else {
-            start
-        };
-        read(&component.leaves, base, start, resource, &mut |value| {
-            values.push(value)
-        });
+        let start = if component.from_resource { resource } else { start };
+        read(&component.leaves, base, start, resource, &mut |value| values.push(value));
         if values.is_empty() {
             return;
         }
@@ -182,16 +141,10 @@ fn combine<'r>(
     }
     let mut chosen = vec![0; combinations.len()];
     loop {
-        let values = combinations
-            .iter()
-            .zip(&chosen)
-            .rev()
-            .map(|(values, at)| values[*at].clone());
+        let values = combinations.iter().zip(&chosen).rev().map(|(values, at)| values[*at].clone());
         emit(SearchValue::Composite(values.collect()));
         // Counts up, each digit in the base of its component's number of values.
-        let Some(place) =
-            (0..chosen.len()).find(|place| chosen[*place] + 1 < combinations[*place].len())
-        else {
+        let Some(place) = (0..chosen.len()).find(|place| chosen[*place] + 1 < combinations[*place].len()) else {
             return;
         };
         chosen[..place].fill(0);

@@ -13,14 +13,9 @@ fn found(resource: &str) -> Option<BTreeSet<String>> {
     let resource = parse_json(resource, &Limits::default()).unwrap();
     let mut lines = BTreeSet::new();
     let resource_type = resource.get_str("resourceType").unwrap();
-    r4.search().extract_below(
-        "https://salus.example/fhir",
-        resource_type,
-        &resource,
-        &mut |parameter, value| {
-            lines.insert(format!("{} {}", parameter.code, show(&value)));
-        },
-    );
+    r4.search().extract_below("https://salus.example/fhir", resource_type, &resource, &mut |parameter, value| {
+        lines.insert(format!("{} {}", parameter.code, show(&value)));
+    });
     Some(lines)
 }
 
@@ -30,58 +25,23 @@ fn show(value: &SearchValue<'_>) -> String {
         SearchValue::Token { system, code, text } => {
             format!("{}|{} {}", part(system), part(code), part(text))
         }
-        SearchValue::OfType {
-            system,
-            code,
-            value,
-        } => format!("of-type {}|{code}|{value}", part(system)),
+        SearchValue::OfType { system, code, value } => format!("of-type {}|{code}|{value}", part(system)),
         SearchValue::String(text) => format!("'{text}'"),
         SearchValue::Date(Interval { low, high }) => format!("[{low},{high})"),
         SearchValue::Number(number) => format!("{}..{}", number.interval.low, number.interval.high),
-        SearchValue::Quantity {
-            value,
-            system,
-            code,
-            ..
-        } if value.value.is_nan() => {
-            let high = Some(value.interval.high)
-                .filter(|high| high.is_finite())
-                .map(f64::next_down);
+        SearchValue::Quantity { value, system, code, .. } if value.value.is_nan() => {
+            let high = Some(value.interval.high).filter(|high| high.is_finite()).map(f64::next_down);
             let high = high.map_or_else(|| "inf".to_owned(), |high| high.to_string());
-            format!(
-                "{}..{high} {}|{}",
-                value.interval.low,
-                part(system),
-                part(code)
-            )
+            format!("{}..{high} {}|{}", value.interval.low, part(system), part(code))
         }
-        SearchValue::Quantity {
-            value,
-            system,
-            code,
-            ..
-        } => format!("{} {}|{}", value.value, part(system), part(code)),
-        SearchValue::Reference {
-            resource_type,
-            id,
-            url,
-            identifier,
-        } => {
+        SearchValue::Quantity { value, system, code, .. } => format!("{} {}|{}", value.value, part(system), part(code)),
+        SearchValue::Reference { resource_type, id, url, identifier } => {
             let identifier = identifier.map(|(system, value)| format!("{}|{value}", part(&system)));
-            format!(
-                "{}/{} {} {}",
-                part(resource_type),
-                part(id),
-                part(url),
-                part(&identifier.as_deref())
-            )
+            format!("{}/{} {} {}", part(resource_type), part(id), part(url), part(&identifier.as_deref()))
         }
         SearchValue::Uri(uri) => (*uri).to_owned(),
         SearchValue::Composite(values) => values.iter().map(show).collect::<Vec<_>>().join(" $ "),
-        SearchValue::Position {
-            latitude,
-            longitude,
-        } => format!("{latitude},{longitude}"),
+        SearchValue::Position { latitude, longitude } => format!("{latitude},{longitude}"),
     }
 }
 
@@ -96,29 +56,11 @@ macro_rules! assert_has {
 fn all_parameters_of_r4_compile() {
     let Some(r4) = r4() else { return };
     let table = ParameterTable::compile(r4.types(), r4.raw_search_parameters()).unwrap();
-    let names: Vec<&str> = table
-        .without_expression()
-        .iter()
-        .filter_map(|url| url.rsplit('/').next())
-        .collect();
-    assert_eq!(
-        names,
-        ["DomainResource-text", "Resource-content", "Resource-query"]
-    );
-    let compiled: BTreeSet<&str> = table
-        .types
-        .values()
-        .flat_map(|one| &one.list)
-        .map(|one| one.url.as_str())
-        .collect();
-    let expected = r4
-        .raw_search_parameters()
-        .iter()
-        .filter(|raw| raw.expression.is_some());
-    let missing: Vec<&str> = expected
-        .map(|raw| raw.url.as_str())
-        .filter(|url| !compiled.contains(url))
-        .collect();
+    let names: Vec<&str> = table.without_expression().iter().filter_map(|url| url.rsplit('/').next()).collect();
+    assert_eq!(names, ["DomainResource-text", "Resource-content", "Resource-query"]);
+    let compiled: BTreeSet<&str> = table.types.values().flat_map(|one| &one.list).map(|one| one.url.as_str()).collect();
+    let expected = r4.raw_search_parameters().iter().filter(|raw| raw.expression.is_some());
+    let missing: Vec<&str> = expected.map(|raw| raw.url.as_str()).filter(|url| !compiled.contains(url)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(compiled.len() > 1300, "{}", compiled.len());
 }
@@ -127,31 +69,19 @@ fn all_parameters_of_r4_compile() {
 fn the_table_survives_its_cache() {
     let Some(r4) = r4() else { return };
     let bytes = postcard::to_stdvec(r4.search()).unwrap();
-    assert_eq!(
-        &postcard::from_bytes::<ParameterTable>(&bytes).unwrap(),
-        r4.search()
-    );
+    assert_eq!(&postcard::from_bytes::<ParameterTable>(&bytes).unwrap(), r4.search());
 }
 
 #[test]
 fn a_parameter_is_found_by_type_and_code() {
     let Some(r4) = r4() else { return };
     let get = |resource_type, code| r4.search().get(resource_type, code);
-    assert_eq!(
-        get("Observation", "code").map(|one| one.kind),
-        Some(ParameterType::Token)
-    );
-    assert_eq!(
-        get("Patient", "_profile").map(|one| one.base.as_str()),
-        Some("Resource")
-    );
+    assert_eq!(get("Observation", "code").map(|one| one.kind), Some(ParameterType::Token));
+    assert_eq!(get("Patient", "_profile").map(|one| one.base.as_str()), Some("Resource"));
     assert!(get("Patient", "_id").is_some() && get("Patient", "_lastUpdated").is_some());
     assert!(get("Patient", "nonsense").is_none() && get("Nonsense", "code").is_none());
     // Case A11: the expression narrows the definition's Patient and Group.
-    assert_eq!(
-        get("DocumentReference", "patient").unwrap().targets,
-        ["Patient"]
-    );
+    assert_eq!(get("DocumentReference", "patient").unwrap().targets, ["Patient"]);
     assert!(get("DocumentReference", "subject").unwrap().targets.len() > 1);
     let composite = get("Observation", "code-value-quantity").unwrap();
     let kinds: Vec<ParameterType> = composite.components.iter().map(|(_, kind)| *kind).collect();
@@ -171,9 +101,7 @@ fn what_lies_outside_the_grammar_is_refused_with_its_text() {
             target: Vec::new(),
             components: Vec::new(),
         };
-        ParameterTable::compile(r4.types(), &[raw])
-            .map_err(|error| error.to_string())
-            .err()
+        ParameterTable::compile(r4.types(), &[raw]).map_err(|error| error.to_string()).err()
     };
     for expression in [
         "Patient.gender.lower()",
@@ -188,15 +116,9 @@ fn what_lies_outside_the_grammar_is_refused_with_its_text() {
         "Patient.contact.name.iif(true, 'a', 'b')",
     ] {
         let error = refuse(expression).unwrap_or_else(|| panic!("{expression} was not refused"));
-        assert!(
-            error.contains(expression) && error.contains("SearchParameter/x"),
-            "{error}"
-        );
+        assert!(error.contains(expression) && error.contains("SearchParameter/x"), "{error}");
     }
-    assert_eq!(
-        refuse("Patient.gender | (Patient.deceased as boolean)"),
-        None
-    );
+    assert_eq!(refuse("Patient.gender | (Patient.deceased as boolean)"), None);
 }
 
 /// Case A7: the system of a `code` is that of its binding.
@@ -222,26 +144,14 @@ fn codes_have_the_system_of_their_binding() {
 
 #[test]
 fn deceased_is_true_for_a_date_and_false_for_false() {
-    let line = |value: &str| {
-        format!("deceased http://terminology.hl7.org/CodeSystem/special-values|{value} -")
-    };
+    let line = |value: &str| format!("deceased http://terminology.hl7.org/CodeSystem/special-values|{value} -");
     let deceased = |json: &str| found(&format!(r#"{{"resourceType":"Patient"{json}}}"#));
     let Some(dead) = deceased(r#","deceasedDateTime":"2015""#) else {
         return;
     };
-    assert!(
-        dead.contains(&line("true")) && dead.iter().any(|line| line.starts_with("death-date ["))
-    );
-    assert!(
-        deceased(r#","deceasedBoolean":true"#)
-            .unwrap()
-            .contains(&line("true"))
-    );
-    assert!(
-        deceased(r#","deceasedBoolean":false"#)
-            .unwrap()
-            .contains(&line("false"))
-    );
+    assert!(dead.contains(&line("true")) && dead.iter().any(|line| line.starts_with("death-date [")));
+    assert!(deceased(r#","deceasedBoolean":true"#).unwrap().contains(&line("true")));
+    assert!(deceased(r#","deceasedBoolean":false"#).unwrap().contains(&line("false")));
 }
 
 #[test]
@@ -304,16 +214,8 @@ fn an_observation_gives_its_values() {
         "_source urn:source",
         "date [1577934245000000,1577934246000000)",
     );
-    assert!(
-        !found
-            .iter()
-            .any(|line| line.contains("#me") || line.contains("female"))
-    );
-    assert!(
-        !found
-            .iter()
-            .any(|line| line.starts_with("component-code-value-quantity http://loinc.org|85354-9"))
-    );
+    assert!(!found.iter().any(|line| line.contains("#me") || line.contains("female")));
+    assert!(!found.iter().any(|line| line.starts_with("component-code-value-quantity http://loinc.org|85354-9")));
 }
 
 /// Case A11: the type is told by the text, by `Reference.type`, or by the contained resource.
@@ -332,34 +234,25 @@ fn resolve_is_decided_by_the_reference_alone() {
     let told = |reference| subject(reference).unwrap();
     assert!(!told(r#"{"reference":"Group/1"}"#) && !told(r#"{"reference":"urn:uuid:1"}"#));
     assert!(told(r#"{"reference":"urn:uuid:1","type":"Patient"}"#));
-    assert!(told(
-        r#"{"type":"http://hl7.org/fhir/StructureDefinition/Patient","identifier":{"value":"1"}}"#
-    ));
+    assert!(told(r#"{"type":"http://hl7.org/fhir/StructureDefinition/Patient","identifier":{"value":"1"}}"#));
     assert!(told(r##"{"reference":"#p","identifier":{"value":"1"}}"##));
-    assert!(told(
-        r#"{"reference":"https://else.example/fhir/Patient/1"}"#
-    ));
+    assert!(told(r#"{"reference":"https://else.example/fhir/Patient/1"}"#));
 }
 
 #[test]
 fn other_datatypes() {
-    let Some(near) =
-        found(r#"{"resourceType":"Location","position":{"latitude":47.1,"longitude":8.5}}"#)
-    else {
+    let Some(near) = found(r#"{"resourceType":"Location","position":{"latitude":47.1,"longitude":8.5}}"#) else {
         return;
     };
     assert_has!(near, "near 47.1,8.5");
     let sampled = r#"{"resourceType":"Observation","valueSampledData":{"origin":{"value":10,"unit":"mV"},"factor":2,"data":"1 E -3 4.5"}}"#;
     assert_has!(found(sampled).unwrap(), "value-quantity 4..19 -|-");
     let money = r#"{"resourceType":"ChargeItem","priceOverride":{"value":5,"currency":"CHF"}}"#;
-    assert_has!(
-        found(money).unwrap(),
-        "price-override 5 urn:iso:std:iso:4217|CHF"
-    );
-    let age = r#"{"resourceType":"Condition","onsetRange":{"low":{"value":1,"code":"a"},"high":{"value":2,"code":"a"}}}"#;
+    assert_has!(found(money).unwrap(), "price-override 5 urn:iso:std:iso:4217|CHF");
+    let age =
+        r#"{"resourceType":"Condition","onsetRange":{"low":{"value":1,"code":"a"},"high":{"value":2,"code":"a"}}}"#;
     assert_has!(found(age).unwrap(), "onset-age 1..2 -|a");
-    let questionnaire =
-        r#"{"resourceType":"QuestionnaireResponse","questionnaire":"http://q.example/q|2"}"#;
+    let questionnaire = r#"{"resourceType":"QuestionnaireResponse","questionnaire":"http://q.example/q|2"}"#;
     assert_has!(
         found(questionnaire).unwrap(),
         "questionnaire -/- http://q.example/q -",
@@ -373,11 +266,7 @@ fn other_datatypes() {
     let artifact = r#"{"resourceType":"Library","relatedArtifact":[{"type":"depends-on","resource":"http://a.example"},
         {"type":"successor","resource":"http://b.example"}]}"#;
     let artifact = found(artifact).unwrap();
-    assert_has!(
-        artifact,
-        "depends-on -/- http://a.example -",
-        "successor -/- http://b.example -"
-    );
+    assert_has!(artifact, "depends-on -/- http://a.example -", "successor -/- http://b.example -");
     assert!(!artifact.contains("depends-on -/- http://b.example -"));
 }
 
@@ -386,52 +275,34 @@ fn check_against_members(table: &ParameterTable, name: &str, resource: &Value<'_
     let resource_type = resource.get_str("resourceType").unwrap();
     let mut by_code = std::collections::BTreeMap::<&str, Vec<String>>::new();
     table.extract(resource_type, resource, &mut |parameter, value| {
-        by_code
-            .entry(&parameter.code)
-            .or_default()
-            .push(show(&value));
+        by_code.entry(&parameter.code).or_default().push(show(&value));
     });
     let found = |code: &str| by_code.get(code).map_or(&[][..], Vec::as_slice);
     for parameter in table.for_type(resource_type) {
         if parameter.kind == ParameterType::Composite {
             for (position, (url, _)) in parameter.components.iter().enumerate() {
-                let parts = found(&parameter.code)
-                    .iter()
-                    .map(|line| line.split(" $ ").nth(position));
-                assert!(
-                    parts.into_iter().all(|part| part.is_some()),
-                    "{name}: {} {url}",
-                    parameter.code
-                );
+                let parts = found(&parameter.code).iter().map(|line| line.split(" $ ").nth(position));
+                assert!(parts.into_iter().all(|part| part.is_some()), "{name}: {} {url}", parameter.code);
             }
         }
     }
-    let (Some(wanted), "Observation") = (
-        resource.at(&["code", "coding"]).and_then(Value::as_array),
-        resource_type,
-    ) else {
+    let (Some(wanted), "Observation") = (resource.at(&["code", "coding"]).and_then(Value::as_array), resource_type)
+    else {
         return;
     };
     for coding in wanted {
         let part = |name| coding.get_str(name).unwrap_or("-");
         let line = format!("{}|{} {}", part("system"), part("code"), part("display"));
-        assert!(
-            found("code").contains(&line) && found("combo-code").contains(&line),
-            "{name}: {line}"
-        );
+        assert!(found("code").contains(&line) && found("combo-code").contains(&line), "{name}: {line}");
     }
-    let quantity = resource
-        .get("valueQuantity")
-        .filter(|quantity| quantity.get("value").is_some());
+    let quantity = resource.get("valueQuantity").filter(|quantity| quantity.get("value").is_some());
     assert_eq!(
         quantity.is_some() || resource.get("valueSampledData").is_some(),
         !found("value-quantity").is_empty(),
         "{name}"
     );
-    let patient = resource
-        .at(&["subject", "reference"])
-        .and_then(Value::as_str)
-        .filter(|text| text.starts_with("Patient/"));
+    let patient =
+        resource.at(&["subject", "reference"]).and_then(Value::as_str).filter(|text| text.starts_with("Patient/"));
     assert!(patient.is_none() || !found("patient").is_empty(), "{name}");
 }
 
@@ -439,29 +310,21 @@ fn check_against_members(table: &ParameterTable, name: &str, resource: &Value<'_
 fn the_examples_of_the_core_package_are_indexed() {
     let Some(r4) = r4() else { return };
     let cache_dir = crate::packages::default_cache_dir().unwrap();
-    let package =
-        crate::packages::Package::open(&crate::packages::R4_CORE.path(&cache_dir)).unwrap();
+    let package = crate::packages::Package::open(&crate::packages::R4_CORE.path(&cache_dir)).unwrap();
     let mut used = BTreeSet::new();
     let is_example = |name: &str| {
         !name.starts_with('.')
-            && !["ValueSet-", "CodeSystem-", "SearchParameter-"]
-                .iter()
-                .any(|start| name.starts_with(start))
+            && !["ValueSet-", "CodeSystem-", "SearchParameter-"].iter().any(|start| name.starts_with(start))
     };
     package
         .members(is_example, |member| {
             let Ok(resource) = package.parse(&member) else {
                 return true;
             };
-            if let Some(resource_type) = resource
-                .get_str("resourceType")
-                .filter(|name| r4.is_resource_type(name))
-            {
+            if let Some(resource_type) = resource.get_str("resourceType").filter(|name| r4.is_resource_type(name)) {
                 check_against_members(r4.search(), &member.name, &resource);
                 r4.search()
-                    .extract(resource_type, &resource, &mut |parameter, _| {
-                        _ = used.insert(parameter.url.clone())
-                    });
+                    .extract(resource_type, &resource, &mut |parameter, _| _ = used.insert(parameter.url.clone()));
             }
             true
         })
@@ -473,30 +336,19 @@ fn the_examples_of_the_core_package_are_indexed() {
 #[test]
 fn synthea_patients_are_indexed() {
     let Some(r4) = r4() else { return };
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../shared/data/synthea-r4-bundles"
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/synthea-r4-bundles");
     let Ok(files) = std::fs::read_dir(folder) else {
         eprintln!("SKIPPED: no synthea-r4-bundles in the shared data");
         return;
     };
-    for path in files
-        .flatten()
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "gz"))
-        .take(3)
+    for path in
+        files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "gz")).take(3)
     {
         let mut text = String::new();
         let file = std::fs::File::open(&path).unwrap();
-        std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text)
-            .unwrap();
+        std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text).unwrap();
         let bundle = parse_json(&text, &Limits::default()).unwrap();
-        for entry in bundle
-            .items("entry")
-            .iter()
-            .filter_map(|entry| entry.get("resource"))
-        {
+        for entry in bundle.items("entry").iter().filter_map(|entry| entry.get("resource")) {
             check_against_members(r4.search(), &path.to_string_lossy(), entry);
         }
     }

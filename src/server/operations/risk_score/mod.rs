@@ -63,7 +63,8 @@ async fn one(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patient
 async fn group(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, id: &str) -> Result<Done, Failure> {
     let group = act.app.store.read(&act.access, "Group", id).await?;
     let members = with_body(&group, |group| {
-        let member = |member: &Value<'_>| Some(member.get("entity")?.get_str("reference")?.strip_prefix("Patient/")?.to_owned());
+        let member =
+            |member: &Value<'_>| Some(member.get("entity")?.get_str("reference")?.strip_prefix("Patient/")?.to_owned());
         group.items("member").iter().filter_map(member).collect::<Vec<String>>()
     })?;
     let mut bundle = BundleWriter::new("collection", None);
@@ -101,7 +102,8 @@ async fn score(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patie
     for version in &inputs.observations {
         observations.extend(with_body(version, FeatureObservation::from_resource)?);
     }
-    let features = Features::extract(description, &observations, &subject, &window, &parameters.what_if).map_err(failure)?;
+    let features =
+        Features::extract(description, &observations, &subject, &window, &parameters.what_if).map_err(failure)?;
     let age = risk_assessment::age(model, &features);
     // A run takes microseconds, so it stays on this thread.
     let prediction = model.predict(features).map_err(failure)?;
@@ -150,7 +152,9 @@ fn record(act: &Act<'_>, model: &Model, scored: &[Scored]) -> AuditRecord<'stati
         let used = one.prediction.sources().into_iter().filter(|source| source.starts_with("Observation/"));
         record.entities.extend(used.map(|source| Entity::of_kind(EntityKind::Related, source.to_owned())));
     }
-    record.query = Some(format!("{} {}", act.request.verb.map_or("POST", crate::request::Verb::as_str), act.request.target()).into());
+    record.query = Some(
+        format!("{} {}", act.request.verb.map_or("POST", crate::request::Verb::as_str), act.request.target()).into(),
+    );
     record
 }
 

@@ -100,7 +100,10 @@ impl Reader {
         match name {
             "patient" | "group" => {
                 let reference = parameter.get("valueReference").and_then(|value| value.get_str("reference"));
-                self.text(name, reference.ok_or_else(|| bad(name, &format!("parameter '{name}' needs valueReference")))?)
+                self.text(
+                    name,
+                    reference.ok_or_else(|| bad(name, &format!("parameter '{name}' needs valueReference")))?,
+                )
             }
             "model" => self.text(name, text(&["valueString", "valueCode"])?),
             "as-of" => self.text(name, text(&["valueDateTime", "valueInstant", "valueDate"])?),
@@ -145,7 +148,8 @@ fn id_of(resource_type: &str, name: &str, reference: &str) -> Result<String, Fai
 /// The last microsecond of the moment named, so that a day includes what was measured on it; never
 /// later than now.
 fn as_of(text: &str) -> Result<i64, Failure> {
-    let date = DateTime::parse_search(text).map_err(|_| bad("as-of", &format!("'as-of' takes a dateTime, not '{text}'")))?;
+    let date =
+        DateTime::parse_search(text).map_err(|_| bad("as-of", &format!("'as-of' takes a dateTime, not '{text}'")))?;
     Ok(date.interval.high.saturating_sub(1))
 }
 

@@ -41,9 +41,15 @@ pub(super) async fn store(act: &Act<'_>, model: &Model, scored: &Scored) -> Resu
 }
 
 fn change(act: &Act<'_>, resource_type: &str, text: &str) -> Result<Change, Failure> {
-    let principal = act.caller.principal.as_ref().ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
-    let access: std::sync::Arc<Access> = authorize(&act.app.policy, principal, Interaction::Create, Some(resource_type))?;
-    let value = json::parse(text, &Limits::default()).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
+    let principal = act
+        .caller
+        .principal
+        .as_ref()
+        .ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
+    let access: std::sync::Arc<Access> =
+        authorize(&act.app.policy, principal, Interaction::Create, Some(resource_type))?;
+    let value = json::parse(text, &Limits::default())
+        .map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
     let id = value.get_str("id").map_or_else(new_id, str::to_owned);
     Ok(Change {
         access,
