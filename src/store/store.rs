@@ -12,7 +12,7 @@ use salus_fhir::{Definitions, Key};
 use crate::audit::AuditLog;
 use crate::facts::Facts;
 use crate::predicate::View;
-use crate::write::{Content, Written};
+use crate::write::{Content, Creations, Written};
 use crate::{Result, pool};
 
 /// How to open a [`Store`].
@@ -38,6 +38,7 @@ struct Inner {
     pool: Pool,
     definitions: Arc<Definitions>,
     audit: AuditLog,
+    creations: Creations,
     tenant: i32,
     base: String,
 }
@@ -54,7 +55,8 @@ impl Store {
         // Audit commits have connections of their own: a burst of reads must not keep them waiting.
         let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
         let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
-        Ok(Self(Arc::new(Inner { pool, definitions, audit, tenant: settings.tenant, base: settings.base })))
+        let creations = Creations::start(pool.clone(), settings.tenant);
+        Ok(Self(Arc::new(Inner { creations, pool, definitions, audit, tenant: settings.tenant, base: settings.base })))
     }
 
     /// The definitions resources are stored and searched by.
@@ -90,6 +92,10 @@ impl Store {
     pub fn content(&self, resource_type: &str, id: &str, resource: &Value<'_>) -> Content {
         let facts = Facts::of(&self.0.definitions, &self.0.base, resource_type, id, resource);
         Content::new(resource_type, id, resource, facts, &self.0.base)
+    }
+
+    pub(crate) fn creations(&self) -> &Creations {
+        &self.0.creations
     }
 
     pub(crate) async fn client(&self) -> Result<Client> {

@@ -9,4 +9,5 @@ mod sequencer;
 mod verify;
 
 pub use log::AuditLog;
+pub(crate) use rows::Rows as AuditRows;
 pub use search::{AuditPage, AuditQuery, StoredEvent};

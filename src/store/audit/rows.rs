@@ -12,8 +12,8 @@ use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, uuid};
 const PATIENTS_AN_EVENT: usize = 100;
 
 /// Rows of `audit_event` about to be inserted.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
     recorded: Vec<i64>,
     patient: Vec<Uuid>,
     action: Vec<&'static str>,
@@ -85,6 +85,12 @@ impl Rows {
 
     pub fn is_empty(&self) -> bool {
         self.recorded.is_empty()
+    }
+
+    /// Prepares the statement, so that [`Self::insert`] sends it when first polled.
+    pub async fn prepare(&self, client: &impl GenericClient) -> Result<()> {
+        client.prepare_cached(INSERT).await?;
+        Ok(())
     }
 
     /// Inserts all rows: one statement, so durable as a whole when run by itself.

@@ -2,6 +2,8 @@
 
 use deadpool_postgres::GenericClient;
 use salus_access::ConsentRule;
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::change::{Change, Method};
@@ -10,7 +12,7 @@ use crate::{Error, Result};
 
 /// Columns of `resource` rows about to be written. Arrays of arrays do not unnest, so keys lie end to
 /// end in one array, each row knowing its slice.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Batch {
     rid: Vec<Uuid>,
     patient: Vec<Uuid>,
@@ -33,7 +35,7 @@ pub(super) struct Batch {
     consents: Vec<Uuid>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Entries {
     key: Vec<Uuid>,
     sort: Vec<i64>,
@@ -43,7 +45,7 @@ struct Entries {
     patient: Vec<Uuid>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Strings {
     key: Vec<Uuid>,
     value: Vec<String>,
@@ -176,74 +178,102 @@ impl Batch {
         self.rid.is_empty()
     }
 
-    /// Moves the current versions of `replaced` to the history and takes them out of the index.
-    pub async fn retire(client: &impl GenericClient, tenant: i32, replaced: &[Uuid]) -> Result<()> {
-        for statement in [KEEP_HISTORY, REMOVE_ENTRIES, REMOVE_STRINGS] {
-            let statement = client.prepare_cached(statement).await?;
-            client.execute(&statement, &[&tenant, &replaced]).await?;
-        }
-        Ok(())
+    /// Adds the rows of another request.
+    pub fn append(&mut self, mut other: Self) {
+        let (keys, patients) = (self.keys.len() as i32, self.patients.len() as i32);
+        self.rid.append(&mut other.rid);
+        self.patient.append(&mut other.patient);
+        self.resource_type.append(&mut other.resource_type);
+        self.id.append(&mut other.id);
+        self.version.append(&mut other.version);
+        self.updated.append(&mut other.updated);
+        self.sort.append(&mut other.sort);
+        self.deleted.append(&mut other.deleted);
+        self.method.append(&mut other.method);
+        self.body.append(&mut other.body);
+        self.keys.append(&mut other.keys);
+        self.key_end.extend(other.key_end.iter().map(|end| end + keys));
+        self.patients.append(&mut other.patients);
+        self.patient_end.extend(other.patient_end.iter().map(|end| end + patients));
+        self.entries.append(other.entries);
+        self.strings.append(other.strings);
+        self.rules.append(&mut other.rules);
+        self.consents.append(&mut other.consents);
     }
 
-    /// Writes all rows.
+    /// Whether Consent rules change with it.
+    pub fn has_rules(&self) -> bool {
+        !self.consents.is_empty()
+    }
+
+    /// Prepares the statements, so that [`Self::write`] sends them when first polled.
+    pub async fn prepare(&self, client: &impl GenericClient) -> Result<()> {
+        Statements::prepare(client).await.map(|_| ())
+    }
+
+    /// Writes all rows; before that, moves the versions of `replaced` to the history and takes them out
+    /// of the index. All statements are sent before the first answer is awaited.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where another transaction wrote one of the rows at the same time; the
     /// caller repeats the whole transaction.
-    pub async fn write(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
-        self.write_resources(client, tenant).await?;
-        self.write_index(client, tenant).await?;
-        if !self.consents.is_empty() {
+    pub async fn write(&self, client: &impl GenericClient, tenant: i32, replaced: &[Uuid]) -> Result<()> {
+        let statements = Statements::prepare(client).await?;
+        let retire = async |statement: &Statement| match replaced {
+            [] => Ok(0),
+            replaced => client.execute(statement, &[&tenant, &replaced]).await,
+        };
+        // `join!` polls in order, and each statement is sent when first polled.
+        let (kept, entries, strings, resources, index, texts) = futures_util::join!(
+            retire(&statements.keep_history),
+            retire(&statements.remove_entries),
+            retire(&statements.remove_strings),
+            self.write_resources(client, tenant, &statements.insert_resources),
+            self.entries.write(client, tenant, &statements.insert_entries),
+            self.strings.write(client, tenant, &statements.insert_strings),
+        );
+        // The first that failed is the cause; those after it only say that the transaction is over.
+        kept?;
+        entries?;
+        strings?;
+        if resources? != self.rid.len() as u64 {
+            return Err(Error::Unavailable("another request changed the same resource".to_owned()));
+        }
+        index?;
+        texts?;
+        if self.has_rules() {
             self.write_rules(client, tenant).await?;
         }
         Ok(())
     }
 
-    async fn write_resources(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
-        let statement = client.prepare_cached(INSERT_RESOURCES).await?;
+    async fn write_resources(
+        &self,
+        client: &impl GenericClient,
+        tenant: i32,
+        statement: &Statement,
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
         let (key_start, patient_start) = (starts(&self.key_end), starts(&self.patient_end));
-        let written = client
-            .execute(
-                &statement,
-                &[
-                    &tenant,
-                    &self.rid,
-                    &self.patient,
-                    &self.resource_type,
-                    &self.id,
-                    &self.version,
-                    &self.updated,
-                    &self.sort,
-                    &self.deleted,
-                    &self.method,
-                    &self.keys,
-                    &self.patients,
-                    &key_start,
-                    &self.key_end,
-                    &patient_start,
-                    &self.patient_end,
-                    &self.body,
-                ],
-            )
-            .await?;
-        if written != self.rid.len() as u64 {
-            return Err(Error::Unavailable("another request changed the same resource".to_owned()));
-        }
-        Ok(())
-    }
-
-    async fn write_index(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
-        let Entries { key, sort, rid, low, high, patient } = &self.entries;
-        if !key.is_empty() {
-            let statement = client.prepare_cached(INSERT_ENTRIES).await?;
-            client.execute(&statement, &[&tenant, key, sort, rid, low, high, patient]).await?;
-        }
-        let Strings { key, value, rid, ordinal, exact, sort, patient } = &self.strings;
-        if !key.is_empty() {
-            let statement = client.prepare_cached(INSERT_STRINGS).await?;
-            client.execute(&statement, &[&tenant, key, value, rid, ordinal, exact, sort, patient]).await?;
-        }
-        Ok(())
+        let columns: [&(dyn ToSql + Sync); 17] = [
+            &tenant,
+            &self.rid,
+            &self.patient,
+            &self.resource_type,
+            &self.id,
+            &self.version,
+            &self.updated,
+            &self.sort,
+            &self.deleted,
+            &self.method,
+            &self.keys,
+            &self.patients,
+            &key_start,
+            &self.key_end,
+            &patient_start,
+            &self.patient_end,
+            &self.body,
+        ];
+        client.execute(statement, &columns).await
     }
 
     async fn write_rules(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
@@ -278,6 +308,79 @@ impl Batch {
                 .await?;
         }
         Ok(())
+    }
+}
+
+impl Entries {
+    fn append(&mut self, mut other: Self) {
+        self.key.append(&mut other.key);
+        self.sort.append(&mut other.sort);
+        self.rid.append(&mut other.rid);
+        self.low.append(&mut other.low);
+        self.high.append(&mut other.high);
+        self.patient.append(&mut other.patient);
+    }
+
+    async fn write(
+        &self,
+        client: &impl GenericClient,
+        tenant: i32,
+        statement: &Statement,
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
+        let Self { key, sort, rid, low, high, patient } = self;
+        match key.is_empty() {
+            true => Ok(0),
+            false => client.execute(statement, &[&tenant, key, sort, rid, low, high, patient]).await,
+        }
+    }
+}
+
+impl Strings {
+    fn append(&mut self, mut other: Self) {
+        self.key.append(&mut other.key);
+        self.value.append(&mut other.value);
+        self.rid.append(&mut other.rid);
+        self.ordinal.append(&mut other.ordinal);
+        self.exact.append(&mut other.exact);
+        self.sort.append(&mut other.sort);
+        self.patient.append(&mut other.patient);
+    }
+
+    async fn write(
+        &self,
+        client: &impl GenericClient,
+        tenant: i32,
+        statement: &Statement,
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
+        let Self { key, value, rid, ordinal, exact, sort, patient } = self;
+        match key.is_empty() {
+            true => Ok(0),
+            false => client.execute(statement, &[&tenant, key, value, rid, ordinal, exact, sort, patient]).await,
+        }
+    }
+}
+
+/// The statements of a write, prepared.
+struct Statements {
+    keep_history: Statement,
+    remove_entries: Statement,
+    remove_strings: Statement,
+    insert_resources: Statement,
+    insert_entries: Statement,
+    insert_strings: Statement,
+}
+
+impl Statements {
+    /// Prepares what the connection has not prepared before.
+    async fn prepare(client: &impl GenericClient) -> Result<Self> {
+        Ok(Self {
+            keep_history: client.prepare_cached(KEEP_HISTORY).await?,
+            remove_entries: client.prepare_cached(REMOVE_ENTRIES).await?,
+            remove_strings: client.prepare_cached(REMOVE_STRINGS).await?,
+            insert_resources: client.prepare_cached(INSERT_RESOURCES).await?,
+            insert_entries: client.prepare_cached(INSERT_ENTRIES).await?,
+            insert_strings: client.prepare_cached(INSERT_STRINGS).await?,
+        })
     }
 }
 

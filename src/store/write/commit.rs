@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::batch::{Batch, Remains};
 use super::change::{Change, Precondition, Written};
+use super::group;
 use crate::sql::{Sql, uuid};
 use crate::{Error, Result, Store};
 
@@ -36,6 +37,9 @@ impl Store {
         changes: &[Change],
         audit: impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
     ) -> Result<Vec<Written>> {
+        if group::accepts(changes) {
+            return self.create(changes, audit).await;
+        }
         for attempt in 0..ATTEMPTS {
             let mut client = self.client().await?;
             let transaction = client.transaction().await?;
@@ -50,6 +54,23 @@ impl Store {
             }
         }
         Err(Error::Unavailable("too many requests change the same resources; try again".to_owned()))
+    }
+
+    /// Creates resources in one transaction with those of other requests: there is nothing to lock and
+    /// nothing to lose a race for, and a commit costs the same for one row as for fifty.
+    async fn create(
+        &self,
+        changes: &[Change],
+        audit: impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
+    ) -> Result<Vec<Written>> {
+        let mut batch = Batch::default();
+        let written: Vec<Written> = changes
+            .iter()
+            .map(|change| self.apply(change, None, &mut batch).map(|(written, _)| written))
+            .collect::<Result<_>>()?;
+        self.creations().write(batch, &audit(&written)).await?;
+        self.changed(&written);
+        Ok(written)
     }
 
     async fn commit_in(
@@ -76,11 +97,8 @@ impl Store {
             replaced.extend(replaces.then(|| uuid(change.rid())));
             written.push(outcome);
         }
-        if !replaced.is_empty() {
-            Batch::retire(transaction, self.tenant(), &replaced).await?;
-        }
         if !batch.is_empty() {
-            batch.write(transaction, self.tenant()).await?;
+            batch.write(transaction, self.tenant(), &replaced).await?;
         }
         Ok(written)
     }
