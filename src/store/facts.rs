@@ -200,7 +200,7 @@ impl Facts {
             let places = if listed.is_empty() {
                 matches!(parameter.code.as_str(), "patient" | "subject")
             } else {
-                listed.iter().any(|code| *code == parameter.code)
+                listed.contains(&parameter.code)
             };
             if let (true, SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. }) =
                 (places, value)
