@@ -73,8 +73,9 @@ pub struct Flags {
     #[arg(long, value_name = "DIR", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// PostgreSQL to use instead of a private one
-    #[arg(long, value_name = "URL", global = true)]
+    /// PostgreSQL to use instead of a private one (`doctor` alone takes it without a value: print the URL of the
+    /// private one)
+    #[arg(long, value_name = "URL", global = true, num_args = 0..=1, default_missing_value = "")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_url: Option<String>,
 }
@@ -90,7 +91,11 @@ impl Settings {
             .merge(Env::raw().only(&["DATABASE_URL"]))
             .merge(Env::prefixed("SALUS_"))
             .merge(Serialized::defaults(flags));
-        figment.extract().map_err(|error| error.to_string())
+        let settings: Self = figment.extract().map_err(|error| error.to_string())?;
+        match settings.database_url.as_deref() {
+            Some("") => Err("--database-url needs a URL, such as postgresql://salus@db.example/salus".to_owned()),
+            _ => Ok(settings),
+        }
     }
 
     /// The URL clients reach the server at.

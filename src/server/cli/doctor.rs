@@ -7,18 +7,14 @@ use super::parts::{self, Database};
 use super::{Outcome, say};
 use crate::settings::{Flags, Settings};
 
-/// Arguments of `salus doctor`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Only print the URL of the private database, for psql
-    #[arg(long = "database-url", id = "print_database_url")]
-    print_database_url: bool,
-}
-
 /// Checks.
-pub(super) async fn run(flags: &Flags, arguments: &Arguments) -> Outcome {
-    let settings = Settings::read(flags)?;
-    if arguments.print_database_url {
+pub(super) async fn run(flags: &Flags) -> Outcome {
+    let print_database_url = flags.database_url.as_deref() == Some("");
+    let settings = match print_database_url {
+        true => Settings::read(&Flags { database_url: None, ..flags.clone() })?,
+        false => Settings::read(flags)?,
+    };
+    if print_database_url {
         let running = Cluster::attach(&settings.data_dir).map_err(|error| error.to_string())?;
         let cluster = running.ok_or_else(|| format!("no server runs on {}", settings.data_dir.display()))?;
         say(&cluster.url());

@@ -76,7 +76,7 @@ enum Command {
     },
     /// Check what a start needs, and say what to do
     #[command(after_help = "Example:\n  salus doctor --database-url")]
-    Doctor(doctor::Arguments),
+    Doctor,
 }
 
 /// What a command ends with: nothing more to say, or what went wrong and what to do.
@@ -102,7 +102,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Model { command } => model::run(flags, command),
             Command::Audit { command } => audit::run(flags, command).await,
             Command::Keys { command } => client::run_keys(flags, command).await,
-            Command::Doctor(arguments) => doctor::run(flags, &arguments).await,
+            Command::Doctor => doctor::run(flags).await,
         }
     });
     match outcome {
@@ -122,4 +122,16 @@ pub(crate) fn say(text: &str) {
 /// Writes a line to standard error.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "salus: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }
