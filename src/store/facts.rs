@@ -155,7 +155,10 @@ impl Facts {
         }
         for (parameter, value) in &found {
             facts.keys.push(parameter_key(resource_type, &parameter.code));
-            facts.add_value(resource_type, parameter, value);
+            // What other parameters find as well is indexed under those (see `stored_as`).
+            if parameter.parts.is_empty() {
+                facts.add_value(resource_type, parameter, value);
+            }
         }
         let label = |label: &'_ Value<'_>| {
             Some((label.get_str("system").unwrap_or("").to_owned(), label.get_str("code")?.to_owned()))
@@ -321,11 +324,12 @@ impl Facts {
                 .flat_map(|known| exact.iter().map(move |part| [known.as_slice(), std::slice::from_ref(part)].concat()))
                 .collect();
         }
-        for exact in alternatives {
-            let key = composite_key(resource_type, parameter, &exact);
+        // The first alternative is the one without systems and units.
+        for (position, exact) in alternatives.iter().enumerate() {
+            let key = composite_key(resource_type, parameter, exact);
             match range {
-                Some((low, high)) => self.add_entry(key, low, Some(high)),
-                None => self.keys.push(key),
+                Some((low, high)) if position == 0 => self.add_entry(key, low, Some(high)),
+                _ => self.keys.push(key),
             }
         }
     }
@@ -392,6 +396,15 @@ pub(crate) fn natural_date_parameters(resource_type: &str) -> &'static [&'static
             "sent",
             "event-date",
         ],
+    }
+}
+
+/// The codes under which a parameter's values are indexed: its own, or those of the parameters that together
+/// find the same.
+pub(crate) fn stored_as(parameter: &SearchParameter) -> Vec<&str> {
+    match parameter.parts.as_slice() {
+        [] => vec![parameter.code.as_str()],
+        parts => parts.iter().map(String::as_str).collect(),
     }
 }
 

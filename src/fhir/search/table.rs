@@ -2,6 +2,7 @@
 
 mod definition;
 mod extract;
+mod parts;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,9 @@ pub struct SearchParameter {
     pub targets: Vec<String>,
     /// For composites: the components in order, by canonical URL of their definition and its type.
     pub components: Vec<(String, ParameterType)>,
+    /// Codes of other parameters of the type that together find what this one finds (a narrowing to a type of
+    /// target apart), so that an index of those answers for this one. Empty where there are none.
+    pub parts: Vec<String>,
     program: Program,
 }
 
@@ -75,7 +79,8 @@ impl ParameterTable {
         parsed.sort_by_key(|one| (!one.raw.url.starts_with(CORE), &one.raw.url));
         for ty in types.iter().filter(|ty| ty.kind == TypeKind::Resource && !ty.abstract_) {
             let compiler = Compiler { types, resource_type: &ty.name };
-            let list = compile_type(&compiler, &parsed)?;
+            let mut list = compile_type(&compiler, &parsed)?;
+            parts::find(&mut list);
             let entrances = Entrances::of(&list);
             table.types.insert(ty.name.clone(), TypeParameters { list, entrances });
         }

@@ -12,7 +12,7 @@ use super::condition::{Condition, TextTest};
 use super::start::{Clause, KeyStart, Start, rank};
 use crate::facts::{
     code_key, coding_key, composite_key, indexed_string, of_type_key, parameter_key, reference_identifier_key,
-    starts_with_patient, system_key, system_low, uri_key, url_target,
+    starts_with_patient, stored_as, system_key, system_low, uri_key, url_target,
 };
 use crate::predicate::View;
 use crate::{Error, Result};
@@ -37,8 +37,11 @@ pub(crate) fn clause(view: &View<'_>, resource_type: &str, name: &ParameterName,
             let parameter = lookup(view, source, reference)?;
             expect_reference(parameter)?;
             let of = Box::new(clause(view, source, rest, value)?.condition);
-            let parameter = parameter_key(source, reference);
-            Ok(Clause::filter(Condition::ReverseChain { parameter, source_type: source.clone(), of }))
+            let chain = |code: &str| {
+                let parameter = parameter_key(source, code);
+                Condition::ReverseChain { parameter, source_type: source.clone(), of: of.clone() }
+            };
+            Ok(Clause::filter(Condition::Any(stored_as(parameter).into_iter().map(chain).collect())))
         }
     }
 }
@@ -56,21 +59,54 @@ fn plain(view: &View<'_>, resource_type: &str, code: &str, modifier: Option<&Mod
     if modifier == Some(&Modifier::Missing) {
         return missing(resource_type, code, value);
     }
+    // What other parameters are indexed for need not be indexed twice: ask those.
+    let codes = stored_as(parameter);
+    let clauses = codes.iter().map(|code| indexed(view, resource_type, parameter, code, modifier, value));
+    Ok(either(clauses.collect::<Result<_>>()?, modifier == Some(&Modifier::Not)))
+}
+
+/// The clause of a parameter whose values are indexed under `code`.
+fn indexed(
+    view: &View<'_>,
+    resource_type: &str,
+    parameter: &SearchParameter,
+    code: &str,
+    modifier: Option<&Modifier>,
+    value: &str,
+) -> Result<Clause> {
     match parameter.kind {
         ParameterType::Token => token(resource_type, code, modifier, value),
-        ParameterType::Reference => reference(view, resource_type, parameter, modifier, value),
+        ParameterType::Reference => reference(view, resource_type, parameter, code, modifier, value),
         ParameterType::String => string(resource_type, code, modifier, value),
         ParameterType::Uri => uri(resource_type, code, modifier, value),
         ParameterType::Composite => {
             no_modifier(code, modifier)?;
-            composite(view, resource_type, parameter, value)
+            composite(view, resource_type, parameter, code, value)
         }
         ParameterType::Date | ParameterType::Number | ParameterType::Quantity => {
             no_modifier(code, modifier)?;
-            range(view, resource_type, parameter, value)
+            range(view, resource_type, parameter, code, value)
         }
         ParameterType::Special => Err(unsupported(code, "this kind of search")),
     }
+}
+
+/// Any of the clauses; where each of them says what must not be, all of them.
+fn either(mut clauses: Vec<Clause>, negated: bool) -> Clause {
+    if clauses.len() == 1 {
+        return clauses.remove(0);
+    }
+    let conditions: Vec<Condition> = clauses.iter().map(|clause| clause.condition.clone()).collect();
+    if negated {
+        return Clause::filter(Condition::All(conditions));
+    }
+    let rank = clauses.iter().map(|clause| clause.rank).max().unwrap_or(u8::MAX);
+    let starts = clauses.into_iter().map(|clause| match clause.start {
+        Some(Start::Keys(keys)) => Some(keys),
+        _ => None,
+    });
+    let start = starts.collect::<Option<Vec<_>>>().map(|keys| Start::Keys(keys.concat()));
+    Clause { condition: Condition::Any(conditions), start, rank }
 }
 
 fn ids(resource_type: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
@@ -147,10 +183,10 @@ fn reference(
     view: &View<'_>,
     resource_type: &str,
     parameter: &SearchParameter,
+    code: &str,
     modifier: Option<&Modifier>,
     value: &str,
 ) -> Result<Clause> {
-    let code = parameter.code.as_str();
     if !matches!(modifier, None | Some(Modifier::Identifier | Modifier::Type(_) | Modifier::Not)) {
         return Err(unsupported(code, "this modifier"));
     }
@@ -236,15 +272,15 @@ fn uri(resource_type: &str, code: &str, modifier: Option<&Modifier>, value: &str
     }
 }
 
-fn range(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, value: &str) -> Result<Clause> {
-    let key = parameter_key(resource_type, &parameter.code);
+fn range(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, code: &str, value: &str) -> Result<Clause> {
+    let key = parameter_key(resource_type, code);
     let mut conditions = each(&parameter.code, value, |one| {
         let (test, unit) = range_test(view, parameter.kind, one)?;
         let range = Condition::Range { key, test };
         Ok(match unit {
             None => range,
             Some(unit) => {
-                let unit = crate::facts::unit_key(resource_type, &parameter.code, &unit);
+                let unit = crate::facts::unit_key(resource_type, code, &unit);
                 Condition::All(vec![range, Condition::AnyFact(vec![unit])])
             }
         })
@@ -280,22 +316,34 @@ fn range_test(
     })
 }
 
-/// `code$value`: all components of one and the same element. The exact ones are in the key of the
-/// entry, the ranged one in its interval, as `Facts` lays them down.
-fn composite(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, value: &str) -> Result<Clause> {
+/// `code$value`: all components of one and the same element, as `Facts` lays them down. The entry with the
+/// ranged component's interval has the exact ones in its key, without systems and units; those are facts.
+fn composite(
+    view: &View<'_>,
+    resource_type: &str,
+    parameter: &SearchParameter,
+    code: &str,
+    value: &str,
+) -> Result<Clause> {
     let conditions = each(&parameter.code, value, |one| {
         let parts: Vec<&str> = split_components(one).collect();
         if parts.len() != parameter.components.len() {
             return Err(SearchError::Value { value: one.to_owned(), expected: "composite with all its components" });
         }
-        let (mut exact, mut test) = (Vec::new(), None);
+        let (mut exact, mut plain, mut test) = (Vec::new(), Vec::new(), None);
         for ((_, kind), part) in parameter.components.iter().zip(parts) {
             match *kind {
-                ParameterType::Token => exact.push(match TokenQuery::parse(part)? {
-                    TokenQuery { system: System::Is(system), code: Some(code) } => format!("{system}|{code}"),
-                    TokenQuery { system: System::Absent, code: Some(code) } => format!("-|{code}"),
-                    TokenQuery { code, .. } => format!("|{}", code.unwrap_or_default()),
-                }),
+                ParameterType::Token => {
+                    let TokenQuery { system, code } = TokenQuery::parse(part)?;
+                    let code = code.unwrap_or_default();
+                    plain.push(format!("|{code}"));
+                    exact.push(match system {
+                        System::Is(system) => format!("{system}|{code}"),
+                        System::Absent => format!("-|{code}"),
+                        System::Any => format!("|{code}"),
+                    });
+                    continue;
+                }
                 ParameterType::Reference => exact.push(part.to_owned()),
                 ParameterType::Uri => exact.push(UriQuery::parse(part)?.0),
                 ParameterType::String => exact.push(indexed_string(&StringQuery::parse(part)?.normalized)),
@@ -303,15 +351,20 @@ fn composite(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, 
                     let (range, unit) = range_test(view, kind, part)?;
                     test = Some(range);
                     if kind == ParameterType::Quantity {
+                        plain.push(String::new());
                         exact.push(unit.unwrap_or_default());
                     }
+                    continue;
                 }
             }
+            plain.extend(exact.last().cloned());
         }
-        let key = composite_key(resource_type, &parameter.code, &exact);
+        let fact = Condition::AnyFact(vec![composite_key(resource_type, code, &exact)]);
+        let entry = composite_key(resource_type, code, &plain);
         Ok(match test {
-            Some(test) => Condition::Range { key, test },
-            None => Condition::AnyFact(vec![key]),
+            Some(test) if exact == plain => Condition::Range { key: entry, test },
+            Some(test) => Condition::All(vec![Condition::Range { key: entry, test }, fact]),
+            None => fact,
         })
     })?;
     let start = match conditions.as_slice() {
@@ -340,11 +393,11 @@ fn chain(
     for target in targets {
         // A polymorphic reference is followed to every type that has the parameter.
         match clause(view, target, rest, value) {
-            Ok(clause) => alternatives.push(Condition::Chain {
+            Ok(clause) => alternatives.extend(stored_as(parameter).into_iter().map(|code| Condition::Chain {
                 parameter: parameter_key(resource_type, code),
                 target_type: target.to_owned(),
-                of: Box::new(clause.condition),
-            }),
+                of: Box::new(clause.condition.clone()),
+            })),
             Err(error) => refusal = Some(error),
         }
     }

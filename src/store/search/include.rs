@@ -10,7 +10,7 @@ use salus_fhir::search::{ParameterType, SearchValue};
 
 use super::page::{Entry, EntryMode, Page, run};
 use super::query::{Include, SearchQuery};
-use crate::facts::parameter_key;
+use crate::facts::{parameter_key, stored_as};
 use crate::predicate::View;
 use crate::row::{Version, columns};
 use crate::sql::Sql;
@@ -98,8 +98,8 @@ impl Store {
                 .for_type(&include.source)
                 .iter()
                 .filter(|parameter| parameter.kind == ParameterType::Reference)
-                .map(|parameter| parameter.code.as_str())
-                .filter(|code| include.parameter == "*" || include.parameter == *code)
+                .filter(|parameter| include.parameter == "*" || include.parameter == parameter.code)
+                .flat_map(stored_as)
                 .collect();
             let keys = entries
                 .iter()

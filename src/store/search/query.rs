@@ -8,7 +8,7 @@ use super::compile;
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
-use crate::facts::{is_ranged, natural_date_parameters, parameter_key};
+use crate::facts::{is_ranged, natural_date_parameters, parameter_key, stored_as};
 use crate::predicate::View;
 use crate::{Error, Result};
 
@@ -234,8 +234,12 @@ fn sort_key(definitions: &Definitions, resource_type: &str, text: &str) -> std::
                 .ok_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))?;
             match parameter.kind {
                 _ if natural_date_parameters(resource_type).first() == Some(&code) => SortBy::Natural,
-                kind if is_ranged(kind) => SortBy::Range(parameter_key(resource_type, code)),
-                ParameterType::String => SortBy::Text(parameter_key(resource_type, code)),
+                kind if is_ranged(kind) && parameter.parts.len() < 2 => {
+                    SortBy::Range(parameter_key(resource_type, stored_as(parameter)[0]))
+                }
+                ParameterType::String if parameter.parts.len() < 2 => {
+                    SortBy::Text(parameter_key(resource_type, stored_as(parameter)[0]))
+                }
                 _ => return Err(format!("sorting by '{code}' is not supported here yet")),
             }
         }

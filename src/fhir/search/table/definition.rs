@@ -81,6 +81,7 @@ impl<'a> Definition<'a> {
             base: base.to_owned(),
             targets,
             components: components.into_iter().map(|one| (one.url, one.kind)).collect(),
+            parts: Vec::new(),
             program,
         })
     }

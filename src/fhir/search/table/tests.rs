@@ -353,3 +353,16 @@ fn synthea_patients_are_indexed() {
         }
     }
 }
+
+#[test]
+fn parameters_that_others_make_up_are_known() {
+    let Some(definitions) = crate::definitions::tests::r4() else { return };
+    let parts = |kind: &str, code: &str| definitions.search().get(kind, code).unwrap().parts.clone();
+    assert_eq!(parts("Observation", "combo-code"), ["code", "component-code"]);
+    assert_eq!(
+        parts("Observation", "combo-code-value-quantity"),
+        ["code-value-quantity", "component-code-value-quantity"]
+    );
+    assert_eq!(parts("Observation", "patient"), ["subject"]);
+    assert!(parts("Observation", "code").is_empty() && parts("Observation", "subject").is_empty());
+}
