@@ -10,11 +10,18 @@ mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
+/// Our statements start from one index walk and probe others row by row. Plans that read whole tables suit none
+/// of them, and the planner only takes to them where a young table has no statistics yet.
+const PLANNER: &str = "-c enable_seqscan=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan";
+
 /// Opens a pool of at most `size` connections. Nothing is connected yet.
 ///
 /// # Errors
 /// [`Error::Internal`] where the pool cannot be built.
 pub(crate) fn open(config: tokio_postgres::Config, size: usize) -> Result<Pool> {
+    let mut config = config;
+    let options = [config.get_options().unwrap_or_default(), PLANNER].join(" ");
+    config.options(options);
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(size)

@@ -5,13 +5,14 @@
 //! any more, so that each round looks at few rows: a missing number is given up when every
 //! transaction that was running when it was first missed has ended, and some seconds besides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Client, GenericClient, Pool};
 use salus_audit::HeadKey;
 use salus_audit::merkle::{CompactRange, event_hash};
+use tokio_postgres::Row;
 
 use crate::store::now;
 use crate::{Error, Result};
@@ -70,14 +71,7 @@ impl Sequencer {
             return Ok(false);
         }
         let mut position = self.position(&transaction).await?;
-        let statement = transaction
-            .prepare_cached(
-                "SELECT e.seq, e.record FROM audit_event e WHERE e.tenant = $1 AND e.seq >= $2
-                 AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.tenant = e.tenant AND l.seq = e.seq)
-                 ORDER BY e.seq LIMIT $3",
-            )
-            .await?;
-        let events = transaction.query(&statement, &[&self.tenant, &position.pending, &STEP]).await?;
+        let events = self.unlogged(&transaction, position.pending).await?;
         if events.is_empty() {
             return Ok(false);
         }
@@ -98,6 +92,23 @@ impl Sequencer {
         self.write_head(&transaction, &position.range, pending).await?;
         transaction.commit().await?;
         Ok(events.len() as i64 == STEP)
+    }
+
+    /// The next events that are not in the log. What was logged above `pending` is known by two plain walks of
+    /// an index rather than by a join, whose plan would hang on statistics that a young table does not have.
+    async fn unlogged(&self, client: &impl GenericClient, pending: i64) -> Result<Vec<Row>> {
+        let logged =
+            client.prepare_cached("SELECT seq FROM audit_leaf WHERE tenant = $1 AND seq >= $2 ORDER BY seq").await?;
+        let logged = client.query(&logged, &[&self.tenant, &pending]).await?;
+        let logged: HashSet<i64> = logged.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?;
+        let statement = client
+            .prepare_cached("SELECT seq, record FROM audit_event WHERE tenant = $1 AND seq >= $2 ORDER BY seq LIMIT $3")
+            .await?;
+        let limit = STEP + logged.len() as i64;
+        let mut events = client.query(&statement, &[&self.tenant, &pending, &limit]).await?;
+        events.retain(|row| row.try_get(0).is_ok_and(|seq: i64| !logged.contains(&seq)));
+        events.truncate(usize::try_from(STEP).unwrap_or(usize::MAX));
+        Ok(events)
     }
 
     async fn position(&self, client: &impl GenericClient) -> Result<Position> {

@@ -57,6 +57,9 @@ random_page_cost = 1.1
 # Short queries: compiling them costs more than it saves.
 jit = off
 
+# Statistics follow a load within seconds, not a minute.
+autovacuum_naptime = 10s
+
 # JSON compresses well, and LZ4 costs next to nothing.
 wal_compression = {wal_compression}
 default_toast_compression = {toast}
