@@ -283,6 +283,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer read by other means than the usual client.
+    pub fn new(status: u16, text: String, headers: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| {
+            let name = ureq::http::HeaderName::try_from(*name).ok()?;
+            Some((name, ureq::http::HeaderValue::try_from(*value).ok()?))
+        };
+        Self { status, text, headers: headers.iter().filter_map(pair).collect() }
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))

@@ -8,5 +8,6 @@
 
 mod harness;
 mod risk_score;
+mod wire;
 
 pub(crate) use harness::{Answer, Client, Salus};
