@@ -90,6 +90,17 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// The same failure for another request that shared the statement.
+    pub(crate) fn for_another(&self) -> Self {
+        match self {
+            Self::DiskFull => Self::DiskFull,
+            Self::Unavailable(message) => Self::Unavailable(message.clone()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
 /// `Result` with the store's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 

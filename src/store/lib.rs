@@ -22,6 +22,7 @@ mod model_inputs;
 mod pool;
 mod predicate;
 mod read;
+mod reader;
 mod row;
 pub mod search;
 mod sql;

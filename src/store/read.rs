@@ -13,14 +13,14 @@ impl Store {
     /// [`Error::NotFound`] where there is none the caller may see, [`Error::Gone`] where it was deleted.
     pub async fn read(&self, access: &Access, resource_type: &str, id: &str) -> Result<Version> {
         let view = self.view(access);
-        let mut sql = self.current(resource_type, id);
+        let rid = Self::rid(resource_type, id);
+        let (mut unruled, mut whole) = (Sql::default(), Sql::default());
         // Most patients have no Consent: a plan of one probe instead of the whole predicate's.
-        let unruled = view.write_unruled(resource_type, "r", &mut sql);
-        let mut found = if unruled { self.first(&sql).await? } else { None };
+        let may_be_unruled = view.write_unruled(resource_type, "r", &mut unruled);
+        let mut found = if may_be_unruled { self.reader().read(unruled, rid).await? } else { None };
         if found.is_none() {
-            let mut sql = self.current(resource_type, id);
-            view.write(resource_type, "r", &mut sql);
-            found = self.first(&sql).await?;
+            view.write(resource_type, "r", &mut whole);
+            found = self.reader().read(whole, rid).await?;
         }
         let version = found.ok_or_else(|| not_found(resource_type, id))?;
         if version.body.is_none() {
@@ -59,14 +59,6 @@ impl Store {
             return Err(gone(&version));
         }
         Ok(version)
-    }
-
-    /// The start of a statement for the current version, to be continued by the predicate.
-    fn current(&self, resource_type: &str, id: &str) -> Sql {
-        let mut sql = Sql::default();
-        sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
-        sql.push(" AND r.rid = ").bind(Self::rid(resource_type, id)).push(" AND ");
-        sql
     }
 
     async fn first(&self, sql: &Sql) -> Result<Option<Version>> {

@@ -12,6 +12,7 @@ use salus_fhir::{Definitions, Key};
 use crate::audit::AuditLog;
 use crate::facts::Facts;
 use crate::predicate::View;
+use crate::reader::Reader;
 use crate::write::{Content, Creations, Written};
 use crate::{Result, pool};
 
@@ -39,6 +40,7 @@ struct Inner {
     definitions: Arc<Definitions>,
     audit: AuditLog,
     creations: Creations,
+    reader: Reader,
     tenant: i32,
     base: String,
 }
@@ -56,7 +58,16 @@ impl Store {
         let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
         let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
         let creations = Creations::start(pool.clone(), settings.tenant);
-        Ok(Self(Arc::new(Inner { creations, pool, definitions, audit, tenant: settings.tenant, base: settings.base })))
+        let reader = Reader::start(pool.clone(), settings.tenant);
+        Ok(Self(Arc::new(Inner {
+            creations,
+            reader,
+            pool,
+            definitions,
+            audit,
+            tenant: settings.tenant,
+            base: settings.base,
+        })))
     }
 
     /// The definitions resources are stored and searched by.
@@ -96,6 +107,10 @@ impl Store {
 
     pub(crate) fn creations(&self) -> &Creations {
         &self.0.creations
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.0.reader
     }
 
     pub(crate) async fn client(&self) -> Result<Client> {
