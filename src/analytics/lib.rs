@@ -35,9 +35,6 @@ pub use prediction::Prediction;
 pub use registry::Models;
 pub use window::{Stay, Window};
 
-/// The base of every canonical URL that Salus itself defines.
-pub const CANONICAL_BASE: &str = "https://salus.example/fhir";
-
 /// The LOINC code system.
 pub const LOINC: &str = "http://loinc.org";
 

@@ -3,13 +3,13 @@
 //! `probabilityDecimal` is a fraction from 0 to 1, as in the specification's own examples, so that
 //! baseline and contributions add up to its logit. All text is JSON of R4 (4.0.1).
 
-use crate::CANONICAL_BASE;
 use crate::description::{Coding, Concept, Input, Source};
 use crate::features::Features;
 use crate::model::Model;
 use crate::prediction::{InputExplanation, Prediction};
 use crate::time;
 use crate::window::Window;
+use salus_fhir::CANONICAL_BASE;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;

@@ -479,3 +479,28 @@ proptest! {
         }
     }
 }
+
+/// The codes of one of our code systems, as `fhir-profiles/` defines them.
+fn defined(system: &str) -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fhir-profiles");
+    let text = std::fs::read_to_string(folder.join(format!("CodeSystem-{system}.json"))).unwrap();
+    let resource: Value = serde_json::from_str(&text).unwrap();
+    let concepts = resource["concept"].as_array().unwrap();
+    concepts.iter().map(|concept| concept["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn codes_of_our_own_are_defined() {
+    let alerts = [Alert::IdProbing, Alert::TokenGuessing, Alert::SignInAttack, Alert::LogTampering];
+    let kinds = alerts.map(AuditKind::SecurityAlert).into_iter().chain([AuditKind::TokenRevoked]);
+    let prefix = format!("{}/CodeSystem/", salus_fhir::CANONICAL_BASE);
+    let mut met = 0;
+    for kind in kinds {
+        for coding in rendered(&event(kind, ""))["subtype"].as_array().unwrap() {
+            let Some(system) = coding["system"].as_str().unwrap().strip_prefix(&prefix) else { continue };
+            assert!(defined(system).contains(&coding["code"].as_str().unwrap().to_owned()), "{coding}");
+            met += 1;
+        }
+    }
+    assert_eq!(met, 5);
+}
