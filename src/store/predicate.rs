@@ -8,7 +8,7 @@ use salus_fhir::{Definitions, Key};
 
 use crate::search::Condition;
 use crate::search::compile;
-use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, Sql};
+use crate::sql::{NO_PATIENT, PROBE, PROBED, SEVERAL_PATIENTS, Sql};
 
 /// An [`Access`] with the definitions its granular scopes are compiled by.
 #[derive(Clone, Copy)]
@@ -166,7 +166,8 @@ impl Caller<'_> {
     /// Appends whether a provision with this effect decides about the row: it and its ancestors match,
     /// and no child of it does (see `salus_access::consent`, which has the same in memory).
     fn write_decided(&self, effect: Effect, row: &str, sql: &mut Sql) {
-        sql.push("EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ")
+        sql.push(PROBE)
+            .push("consent_rule c WHERE c.tenant = ")
             .push(row)
             .push(".tenant AND c.patient = ANY(CASE WHEN ");
         sql.push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" THEN ").push(row).push(".keys ELSE ARRAY[");
@@ -185,7 +186,7 @@ impl Caller<'_> {
         sql.push(")) AND NOT EXISTS (SELECT FROM consent_rule d WHERE d.tenant = c.tenant AND d.patient = c.patient");
         sql.push(" AND d.consent = c.consent AND d.parent = c.node");
         self.write_matches("d", row, sql);
-        sql.push("))");
+        sql.push(")").push(PROBED);
     }
 
     /// Appends the conditions of rule `c` on the row and the caller, each with ` AND` before it.
@@ -222,3 +223,6 @@ impl Caller<'_> {
             .push(")");
     }
 }
+
+#[cfg(test)]
+mod tests;
