@@ -100,8 +100,9 @@ CREATE TABLE consent_rule (
     -- Every read probes this with the patient of the row at hand.
     PRIMARY KEY (tenant, patient, consent, node)
 );
--- Replacing the rules of a Consent that changed.
-CREATE INDEX consent_rule_consent ON consent_rule (tenant, consent);
+-- Replacing the rules of a Consent that changed. Not led by the tenant, so that it is never mistaken for a way
+-- to read all rules of one.
+CREATE INDEX consent_rule_consent ON consent_rule (consent, tenant);
 
 -- One compact record an event (salus_audit::AuditRecord); the FHIR AuditEvent is rendered from it.
 CREATE SEQUENCE audit_seq;

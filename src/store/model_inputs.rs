@@ -6,7 +6,7 @@ use salus_fhir::Key;
 use crate::facts::{code_key, compartment_key, parameter_key, patient_code_key};
 use crate::predicate::View;
 use crate::row::{Version, columns};
-use crate::sql::Sql;
+use crate::sql::{PROBE, PROBED, Sql};
 use crate::{Error, Result, Store};
 
 /// What to gather.
@@ -80,13 +80,14 @@ impl Store {
         view.write_related(Permission::Read, "Patient", "r", &mut sql);
         sql.push("), e AS MATERIALIZED (SELECT r.*");
         Self::write_compartment(&[compartment_key("Encounter", patient)], &view, "Encounter", &mut sql);
-        sql.push(" AND EXISTS (SELECT FROM search_index x WHERE x.tenant = r.tenant AND x.sort = r.sort AND x.rid = r.rid AND x.key = ");
+        sql.push(" AND ").push(PROBE).push("search_index x WHERE x.tenant = r.tenant AND x.sort = r.sort");
+        sql.push(" AND x.rid = r.rid AND x.key = ");
         sql.bind(parameter_key("Encounter", "date"))
             .push(" AND x.low <= ")
             .bind(query.as_of)
             .push(" AND x.high > ")
             .bind(since);
-        sql.push(")), l AS (SELECT r.* FROM e JOIN search_index s ON s.tenant = e.tenant AND s.key = ");
+        sql.push(PROBED).push("), l AS (SELECT r.* FROM e JOIN search_index s ON s.tenant = e.tenant AND s.key = ");
         sql.bind(code_key("Location", "type", "ICU")).push(" JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
         sql.push(" WHERE reference_key(")
             .bind(parameter_key("Encounter", "location"))

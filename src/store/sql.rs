@@ -87,6 +87,13 @@ pub(crate) const NO_PATIENT: Key = Key(0);
 /// The `patient` of rows in several compartments; the patients' keys are among the row's facts.
 pub(crate) const SEVERAL_PATIENTS: Key = Key(u128::MAX);
 
+/// Begins whether a row exists that is tied to the row at hand, to be probed for each row as it comes. Unlike
+/// `EXISTS` this is never turned into a join that reads a whole index first, which is what the planner prefers
+/// while it knows little of a table.
+pub(crate) const PROBE: &str = "coalesce((SELECT true FROM ";
+/// Ends what [`PROBE`] began.
+pub(crate) const PROBED: &str = " LIMIT 1), false)";
+
 /// Statement text with its parameters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sql {

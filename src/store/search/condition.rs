@@ -9,7 +9,7 @@ use salus_fhir::search::query::RangeCondition;
 
 use crate::facts::{Facts, indexed_string};
 use crate::predicate::View;
-use crate::sql::Sql;
+use crate::sql::{PROBE, PROBED, Sql};
 
 /// What is asked of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,19 +96,19 @@ impl Condition {
             }
             Self::Range { key, test } => {
                 let entry = sql.alias("x");
-                sql.push("EXISTS (SELECT FROM search_index ").push(&entry).push(" WHERE ");
+                sql.push(PROBE).push("search_index ").push(&entry).push(" WHERE ");
                 same_row(&entry, row, *key, sql);
                 sql.push(" AND ").push(&entry).push(".high IS NOT NULL AND ");
                 write_range(test, &format!("{entry}.low"), &format!("{entry}.high"), sql);
-                sql.push(")");
+                sql.push(PROBED);
             }
             Self::Text { key, test } => {
                 let entry = sql.alias("x");
-                sql.push("EXISTS (SELECT FROM search_string ").push(&entry).push(" WHERE ").push(&entry);
+                sql.push(PROBE).push("search_string ").push(&entry).push(" WHERE ").push(&entry);
                 sql.push(".tenant = ").push(row).push(".tenant AND ").push(&entry).push(".rid = ").push(row);
                 sql.push(".rid AND ").push(&entry).push(".key = ").bind(*key).push(" AND ");
                 write_text(test, &entry, sql);
-                sql.push(")");
+                sql.push(PROBED);
             }
             Self::Rows(rows) => _ = sql.push(row).push(".rid = ANY(").bind(rows.as_slice()).push(")"),
             Self::Updated(test) => {

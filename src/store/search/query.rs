@@ -216,7 +216,10 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
 fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
     let listed =
         view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
-    listed.is_empty() || listed.iter().any(|known| known == code)
+    // `patient` is not listed where `subject` is, but finds the same.
+    let parameter = view.definitions.search().get(resource_type, code);
+    let codes = parameter.map_or_else(|| vec![code], stored_as);
+    listed.is_empty() || codes.iter().all(|code| listed.iter().any(|known| known == code))
 }
 
 fn sort_key(definitions: &Definitions, resource_type: &str, text: &str) -> std::result::Result<SortKey, String> {
