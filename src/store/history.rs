@@ -2,6 +2,7 @@
 
 use salus_access::{Access, Permission};
 
+use crate::predicate::View;
 use crate::row::{Version, columns};
 use crate::sql::Sql;
 use crate::{Error, Result, Store};
@@ -60,6 +61,7 @@ impl Store {
 
     /// The statement for the rows of a page (one more than asked for), or for the total.
     fn history_sql(&self, access: &Access, query: &HistoryQuery, page: bool) -> Sql {
+        let view = self.view(access);
         let mut sql = Sql::default();
         sql.push(if page { "SELECT v.rid, " } else { "SELECT count(*)" });
         if page {
@@ -68,11 +70,11 @@ impl Store {
         sql.push(
             " FROM (SELECT h.* FROM resource_history h JOIN resource r ON r.tenant = h.tenant AND r.rid = h.rid WHERE ",
         );
-        self.write_versions(access, query, "h", &mut sql);
+        self.write_versions(&view.of_former(), query, "h", &mut sql);
         sql.push(" AND ");
-        self.write_visible(access, query, "r", &mut sql);
+        self.write_visible(&view, query, "r", &mut sql);
         sql.push(" UNION ALL SELECT r.* FROM resource r WHERE ");
-        self.write_versions(access, query, "r", &mut sql);
+        self.write_versions(&view, query, "r", &mut sql);
         sql.push(") v");
         if page {
             if let Some((updated, rid, version)) = query.after {
@@ -84,9 +86,9 @@ impl Store {
         sql
     }
 
-    fn write_versions(&self, access: &Access, query: &HistoryQuery, row: &str, sql: &mut Sql) {
+    fn write_versions(&self, view: &View<'_>, query: &HistoryQuery, row: &str, sql: &mut Sql) {
         sql.push(row).push(".tenant = ").bind(self.tenant()).push(" AND ");
-        self.write_visible(access, query, row, sql);
+        self.write_visible(view, query, row, sql);
         if let (Some(resource_type), Some(id)) = (&query.resource_type, &query.id) {
             sql.push(" AND ").push(row).push(".rid = ").bind(Self::rid(resource_type, id));
         }
@@ -95,8 +97,7 @@ impl Store {
         }
     }
 
-    fn write_visible(&self, access: &Access, query: &HistoryQuery, row: &str, sql: &mut Sql) {
-        let view = self.view(access);
+    fn write_visible(&self, view: &View<'_>, query: &HistoryQuery, row: &str, sql: &mut Sql) {
         match &query.resource_type {
             Some(resource_type) => {
                 sql.push(row).push(".type = ").bind(resource_type.as_str()).push(" AND ");

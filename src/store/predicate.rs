@@ -15,6 +15,11 @@ use crate::sql::{NO_PATIENT, PROBE, PROBED, SEVERAL_PATIENTS, Sql};
 pub(crate) struct View<'a> {
     /// What the caller may see.
     pub access: &'a Access,
+    /// The permission whose grants bound the rows: that of the interaction at hand, unless it looks for
+    /// something on the way.
+    pub permission: Permission,
+    /// Whether the rows are former versions; see [`View::of_former`].
+    pub former: bool,
     /// The search parameters.
     pub definitions: &'a Definitions,
     /// The server's FHIR base URL.
@@ -88,14 +93,27 @@ impl View<'_> {
 
     /// What the scopes grant of one type for the interaction at hand: any of the granting scopes.
     pub fn grants(&self, resource_type: &str) -> Condition {
-        self.any_of(resource_type, self.access.grants(resource_type))
+        self.any_of(resource_type, self.filters(resource_type))
+    }
+
+    /// The same, as alternatives.
+    pub fn filters(&self, resource_type: &str) -> &[RowFilter] {
+        self.access.grants_for(self.permission, resource_type)
+    }
+
+    /// The view on former versions. They are known by their facts alone: the index speaks of current ones, so
+    /// grants that would have to look into it admit nothing. The caller must be allowed to see the current
+    /// version as well: what was labelled or denied since is not to be had through its history.
+    pub fn of_former(&self) -> Self {
+        Self { former: true, ..*self }
     }
 
     fn any_of(&self, resource_type: &str, filters: &[RowFilter]) -> Condition {
         if filters.iter().any(RowFilter::is_unrestricted) {
             return Condition::Everything;
         }
-        Condition::Any(filters.iter().map(|filter| self.grant(resource_type, filter)).collect())
+        let any = Condition::Any(filters.iter().map(|filter| self.grant(resource_type, filter)).collect());
+        if self.former { any.by_facts_alone() } else { any }
     }
 
     fn grant(&self, resource_type: &str, filter: &RowFilter) -> Condition {

@@ -29,8 +29,7 @@ impl Store {
         Ok(version)
     }
 
-    /// One version, current or former. The caller must be allowed to see both it and the current one:
-    /// what was labelled or denied since is not to be had through its history.
+    /// One version, current or former. The caller must be allowed to see both it and the current one.
     ///
     /// # Errors
     /// As [`Store::read`]; the version of a deletion is [`Error::Gone`].
@@ -51,7 +50,7 @@ impl Store {
             .push(" AND h.version = ")
             .bind(version)
             .push(" AND ");
-        view.write(resource_type, "h", &mut sql);
+        view.of_former().write(resource_type, "h", &mut sql);
         sql.push(" AND ");
         view.write(resource_type, "r", &mut sql);
         let version = self.first(&sql).await?.ok_or_else(|| not_found(resource_type, id))?;

@@ -118,7 +118,14 @@ impl Store {
     }
 
     pub(crate) fn view<'a>(&'a self, access: &'a Access) -> View<'a> {
-        View { access, definitions: &self.0.definitions, base: &self.0.base, now: now() }
+        View {
+            access,
+            permission: access.permission(),
+            former: false,
+            definitions: &self.0.definitions,
+            base: &self.0.base,
+            now: now(),
+        }
     }
 
     /// Now, to the millisecond, in microseconds since 1970-01-01T00:00:00Z.

@@ -5,7 +5,7 @@ use salus_audit::AuditRecord;
 use salus_fhir::Key;
 use uuid::Uuid;
 
-use crate::Result;
+use crate::{Error, Result};
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, uuid};
 
 /// More patients than this in one event are split over several (contract, "Audit").
@@ -89,7 +89,7 @@ impl Rows {
 
     /// Prepares the statement, so that [`Self::insert`] sends it when first polled.
     pub async fn prepare(&self, client: &impl GenericClient) -> Result<()> {
-        client.prepare_cached(INSERT).await?;
+        client.prepare_cached(INSERT).await.map_err(unwritable)?;
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Rows {
     pub async fn insert(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
         let first: Vec<i32> =
             std::iter::once(0).chain(self.patients_end.iter().copied()).map(|end| end + 1).take(self.len()).collect();
-        let statement = client.prepare_cached(INSERT).await?;
+        let statement = client.prepare_cached(INSERT).await.map_err(unwritable)?;
         client
             .execute(
                 &statement,
@@ -112,7 +112,17 @@ impl Rows {
                     &self.action,
                 ],
             )
-            .await?;
+            .await
+            .map_err(unwritable)?;
         Ok(())
+    }
+}
+
+/// That the trail cannot be written is no fault of the request: it is to be told as such, and no change stays
+/// without its record. A race that was lost stays one.
+fn unwritable(error: tokio_postgres::Error) -> Error {
+    match Error::from(error) {
+        Error::Internal(message) => Error::Audit(message),
+        other => other,
     }
 }

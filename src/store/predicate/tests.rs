@@ -16,6 +16,7 @@ use salus_fhir::{Definitions, Key};
 use uuid::Uuid;
 
 use crate::cluster::Cluster;
+use crate::predicate::View;
 use crate::sql::Sql;
 use crate::{Settings, Store};
 
@@ -74,6 +75,10 @@ impl Bench {
         let position = POLICIES.iter().position(|one| *one == default_policy).unwrap();
         let interaction = Interaction::SearchType;
         salus_access::authorize(&self.policies[position], principal, interaction, Some("Observation")).unwrap()
+    }
+
+    fn view<'a>(&'a self, access: &'a Access) -> View<'a> {
+        self.store.view(access)
     }
 
     /// Keys of the rows that a statement gives.

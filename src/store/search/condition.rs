@@ -142,6 +142,18 @@ impl Condition {
         }
     }
 
+    /// The condition as far as the facts of a row decide it; where the index would have to be asked, it does
+    /// not hold. The index speaks of current versions only.
+    pub fn by_facts_alone(self) -> Self {
+        match self {
+            Self::Range { .. } | Self::Text { .. } | Self::ReverseChain { .. } => Self::Nothing,
+            Self::All(all) => Self::All(all.into_iter().map(Self::by_facts_alone).collect()),
+            Self::Any(any) => Self::Any(any.into_iter().map(Self::by_facts_alone).collect()),
+            // What is negated are facts and ids (see `search::compile`).
+            other => other,
+        }
+    }
+
     /// Whether facts that are about to be written satisfy the condition, for the conditions a scope
     /// may hold. Chains cannot be known here and count as not satisfied.
     pub fn holds(&self, facts: &Facts) -> bool {

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::query::{SearchQuery, Total};
 use super::sort::{Cursor, CursorValue};
 use super::statement::Compiled;
+use crate::predicate::View;
 use crate::row::Version;
 use crate::sql::Sql;
 use crate::{Error, Result, Store};
@@ -47,18 +48,17 @@ impl Store {
     /// [`Error::PageLink`] where `after` is not a cursor of this search.
     pub async fn search(&self, access: &Access, query: &SearchQuery) -> Result<Page> {
         let client = self.client().await?;
-        self.search_with(&client, access, query).await
+        self.search_with(&client, &self.view(access), query).await
     }
 
-    /// As [`Store::search`], within a transaction.
+    /// As [`Store::search`], within a transaction and through any view.
     pub(crate) async fn search_with(
         &self,
         client: &impl GenericClient,
-        access: &Access,
+        view: &View<'_>,
         query: &SearchQuery,
     ) -> Result<Page> {
-        let view = self.view(access);
-        let compiled = query.compile(&view)?;
+        let compiled = query.compile(view)?;
         if let Some(cursor) = &query.after
             && !cursor.fits(&compiled.sort)
         {
@@ -67,7 +67,7 @@ impl Store {
         let mut page = Page::default();
         let mut whole = query.after.is_none();
         if query.count > 0 {
-            let sql = compiled.page(&view, query.after.as_ref(), query.count + 1);
+            let sql = compiled.page(view, query.after.as_ref(), query.count + 1);
             let rows = run(client, &sql).await?;
             let more = rows.len() as i64 > query.count;
             whole &= !more;
@@ -85,16 +85,16 @@ impl Store {
             Total::None => None,
             // The page is all there is, so it need not be counted.
             _ if whole && query.count > 0 => Some(page.entries.len() as i64),
-            Total::Accurate => Some(self.count_with(client, access, &compiled).await?),
+            Total::Accurate => Some(count_with(client, view, &compiled).await?),
         };
-        self.include(client, &view, query, &mut page).await?;
+        self.include(client, view, query, &mut page).await?;
         Ok(page)
     }
+}
 
-    async fn count_with(&self, client: &impl GenericClient, access: &Access, compiled: &Compiled) -> Result<i64> {
-        let rows = run(client, &compiled.count(&self.view(access))).await?;
-        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
-    }
+async fn count_with(client: &impl GenericClient, view: &View<'_>, compiled: &Compiled) -> Result<i64> {
+    let rows = run(client, &compiled.count(view)).await?;
+    Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
 }
 
 /// Runs a prepared statement.

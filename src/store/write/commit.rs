@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use salus_audit::AuditRecord;
 use uuid::Uuid;
 
-use super::batch::{Batch, Remains};
+use super::batch::{Batch, Remains, Retired};
 use super::change::{Change, Precondition, Written};
 use super::group;
 use crate::sql::{Sql, uuid};
@@ -90,15 +90,17 @@ impl Store {
         let current = self.lock(transaction, changes).await?;
         let mut batch = Batch::default();
         let mut written = Vec::with_capacity(changes.len());
-        let mut replaced = Vec::new();
+        let mut retired = Retired::default();
         for change in changes {
             let row = current.get(&uuid(change.rid()));
             let (outcome, replaces) = self.apply(change, row, &mut batch)?;
-            replaced.extend(replaces.then(|| uuid(change.rid())));
+            if let (true, Some(row)) = (replaces, row) {
+                retired.push(uuid(change.rid()), &row.remains);
+            }
             written.push(outcome);
         }
         if !batch.is_empty() {
-            batch.write(transaction, self.tenant(), &replaced).await?;
+            batch.write(transaction, self.tenant(), &retired).await?;
         }
         Ok(written)
     }
@@ -113,14 +115,14 @@ impl Store {
         if groups.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut all: Vec<Uuid> = groups.values().flatten().map(|change| uuid(change.rid())).collect();
-        all.sort_unstable();
-        transaction
-            .execute(
-                "SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE",
-                &[&self.tenant(), &all],
-            )
-            .await?;
+        if groups.len() > 1 {
+            let mut all: Vec<Uuid> = groups.values().flatten().map(|change| uuid(change.rid())).collect();
+            all.sort_unstable();
+            let statement = transaction
+                .prepare_cached("SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE")
+                .await?;
+            transaction.execute(&statement, &[&self.tenant(), &all]).await?;
+        }
         let mut current = HashMap::new();
         for ((resource_type, _), group) in groups {
             let rids: Vec<_> = group.iter().map(|change| change.rid()).collect();
@@ -129,8 +131,9 @@ impl Store {
             sql.push("SELECT r.rid, r.version, r.updated, r.deleted, r.patient, r.keys, r.patients, r.sort, (");
             view.write(resource_type, "r", &mut sql);
             sql.push(") FROM resource r WHERE r.tenant = ").bind(self.tenant());
-            sql.push(" AND r.rid = ANY(").bind(rids.as_slice()).push(")");
-            for row in transaction.query(&sql.text, &sql.params()).await? {
+            sql.push(" AND r.rid = ANY(").bind(rids.as_slice()).push(") ORDER BY r.rid FOR UPDATE OF r");
+            let statement = transaction.prepare_cached(&sql.text).await?;
+            for row in transaction.query(&statement, &sql.params()).await? {
                 let remains = Remains {
                     patient: row.try_get(4)?,
                     keys: row.try_get(5)?,
@@ -156,7 +159,9 @@ impl Store {
     /// says whether a current version has to be retired.
     fn apply(&self, change: &Change, current: Option<&Current>, batch: &mut Batch) -> Result<(Written, bool)> {
         let live = current.filter(|row| !row.deleted);
-        if current.is_some_and(|row| !row.visible) {
+        // What never was cannot be told from what may not be seen, whatever If-Match says.
+        let demands = matches!(change.precondition, Precondition::Version(_));
+        if current.map_or(demands, |row| !row.visible) {
             return Err(not_found(change));
         }
         check_precondition(change, live)?;

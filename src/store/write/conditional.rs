@@ -2,9 +2,10 @@
 //! (R4 http.html#ccreate, #cond-update, #cdelete; and conditional references, #trules).
 
 use deadpool_postgres::Transaction;
-use salus_access::Access;
+use salus_access::{Access, Permission};
 use salus_fhir::Key;
 
+use crate::predicate::View;
 use crate::row::Version;
 use crate::search::{SearchQuery, Total};
 use crate::{Error, Result, Store};
@@ -28,7 +29,8 @@ impl Store {
         Ok(())
     }
 
-    /// The one resource that matches `criteria` (a query string), if any.
+    /// The one resource that matches `criteria` (a query string), if any, among those the caller may search
+    /// for: whoever may only create or update must not find out by criteria what there is.
     ///
     /// # Errors
     /// [`Error::MultipleMatches`] for more than one, [`Error::Search`] for criteria that cannot be used:
@@ -41,7 +43,8 @@ impl Store {
         criteria: &str,
     ) -> Result<Option<Version>> {
         let query = self.criteria(resource_type, criteria)?;
-        let page = self.search_with(transaction, access, &query).await?;
+        let view = View { permission: Permission::Search, ..self.view(access) };
+        let page = self.search_with(transaction, &view, &query).await?;
         let mut found = page.entries.into_iter();
         match (found.next(), found.len()) {
             (None, _) => Ok(None),

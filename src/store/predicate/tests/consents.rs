@@ -182,7 +182,7 @@ pub(super) async fn agree(bench: &Bench) {
             let caller = draw(&mut runner, &caller());
             let who = principal(tenant, "system/*.cruds", None, caller.purpose, &caller.actors);
             let access = bench.access(caller.default_policy, &who);
-            let view = View { access: &access, definitions: &bench.definitions, base: BASE, now: caller.now };
+            let view = View { now: caller.now, ..bench.view(&access) };
             let context = ConsentContext::new(access.consent(), caller.now).unwrap();
             assert_eq!(context.break_glass, caller.purpose == "BTG");
             let mut expected = BTreeSet::new();
@@ -205,7 +205,7 @@ pub(super) async fn agree(bench: &Bench) {
     }
     println!("{hidden} denied, {permitted} permitted, {left} left to the default, {restricted} restricted");
     for (what, count) in [("denied", hidden), ("permitted", permitted), ("left", left), ("restricted", restricted)] {
-        assert!(count > 500, "too few {what}: {count}");
+        assert!(count > 300, "too few {what}: {count}");
     }
 }
 

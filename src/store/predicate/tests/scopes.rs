@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::{BASE, Bench, TENANT, draw, principal, runner};
 use crate::facts::Facts;
-use crate::predicate::View;
 use crate::sql::Sql;
 use crate::write::{Change, Method, Precondition};
 
@@ -195,7 +194,7 @@ pub(super) async fn agree(bench: &Bench) {
         let scope = format!("system/Observation.rs?_id=nothing {}", text.join(" "));
         let who = principal(TENANT, &scope, launch, "TREAT", &[]);
         let access = bench.access(DefaultPolicy::PermitAll, &who);
-        let view = View { access: &access, definitions: &bench.definitions, base: BASE, now: 0 };
+        let view = bench.view(&access);
         let mut sql = Sql::default();
         sql.push("SELECT r.rid FROM resource r WHERE r.tenant = ").bind(TENANT);
         sql.push(" AND r.type = 'Observation' AND ");
