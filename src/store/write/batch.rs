@@ -64,6 +64,15 @@ pub(super) struct Remains {
     pub sort: i64,
 }
 
+/// Current versions about to be replaced, and the index entries they may have.
+#[derive(Default)]
+pub(super) struct Retired {
+    rids: Vec<Uuid>,
+    key: Vec<Uuid>,
+    sort: Vec<i64>,
+    rid: Vec<Uuid>,
+}
+
 const INSERT_RESOURCES: &str = "
     INSERT INTO resource (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, patients, body)
     SELECT $1, u.rid, u.patient, u.type, u.id, u.version, u.updated, u.sort, u.deleted, u.method,
@@ -96,9 +105,10 @@ const KEEP_HISTORY: &str = "
     SELECT tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, patients, body
     FROM resource WHERE tenant = $1 AND rid = ANY($2)";
 
+// By the keys that the row has, whatever today's extraction would say of it.
 const REMOVE_ENTRIES: &str = "
-    DELETE FROM search_index x USING resource r, unnest(r.keys) AS k
-    WHERE r.tenant = $1 AND r.rid = ANY($2) AND x.tenant = r.tenant AND x.key = k AND x.sort = r.sort AND x.rid = r.rid";
+    DELETE FROM search_index x USING unnest($2::uuid[], $3::int8[], $4::uuid[]) AS u(key, sort, rid)
+    WHERE x.tenant = $1 AND x.key = u.key AND x.sort = u.sort AND x.rid = u.rid";
 
 const REMOVE_STRINGS: &str = "DELETE FROM search_string WHERE tenant = $1 AND rid = ANY($2)";
 
@@ -211,23 +221,19 @@ impl Batch {
         Statements::prepare(client).await.map(|_| ())
     }
 
-    /// Writes all rows; before that, moves the versions of `replaced` to the history and takes them out
-    /// of the index. All statements are sent before the first answer is awaited.
+    /// Writes all rows; before that, moves the `retired` versions to the history and takes them out of the
+    /// index. All statements are sent before the first answer is awaited.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where another transaction wrote one of the rows at the same time; the
     /// caller repeats the whole transaction.
-    pub async fn write(&self, client: &impl GenericClient, tenant: i32, replaced: &[Uuid]) -> Result<()> {
+    pub async fn write(&self, client: &impl GenericClient, tenant: i32, retired: &Retired) -> Result<()> {
         let statements = Statements::prepare(client).await?;
-        let retire = async |statement: &Statement| match replaced {
-            [] => Ok(0),
-            replaced => client.execute(statement, &[&tenant, &replaced]).await,
-        };
         // `join!` polls in order, and each statement is sent when first polled.
         let (kept, entries, strings, resources, index, texts) = futures_util::join!(
-            retire(&statements.keep_history),
-            retire(&statements.remove_entries),
-            retire(&statements.remove_strings),
+            retired.by_rid(client, tenant, &statements.keep_history),
+            retired.remove_entries(client, tenant, &statements.remove_entries),
+            retired.by_rid(client, tenant, &statements.remove_strings),
             self.write_resources(client, tenant, &statements.insert_resources),
             self.entries.write(client, tenant, &statements.insert_entries),
             self.strings.write(client, tenant, &statements.insert_strings),
@@ -308,6 +314,40 @@ impl Batch {
                 .await?;
         }
         Ok(())
+    }
+}
+
+impl Retired {
+    /// Adds a row.
+    pub fn push(&mut self, rid: Uuid, row: &Remains) {
+        self.rids.push(rid);
+        self.key.extend_from_slice(&row.keys);
+        self.sort.extend(std::iter::repeat_n(row.sort, row.keys.len()));
+        self.rid.extend(std::iter::repeat_n(rid, row.keys.len()));
+    }
+
+    async fn by_rid(
+        &self,
+        client: &impl GenericClient,
+        tenant: i32,
+        statement: &Statement,
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
+        match self.rids.is_empty() {
+            true => Ok(0),
+            false => client.execute(statement, &[&tenant, &self.rids]).await,
+        }
+    }
+
+    async fn remove_entries(
+        &self,
+        client: &impl GenericClient,
+        tenant: i32,
+        statement: &Statement,
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
+        match self.key.is_empty() {
+            true => Ok(0),
+            false => client.execute(statement, &[&tenant, &self.key, &self.sort, &self.rid]).await,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use deadpool_postgres::{Client, GenericClient, Pool};
 use salus_audit::AuditRecord;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::batch::Batch;
+use super::batch::{Batch, Retired};
 use super::change::{Change, Method};
 use crate::audit::AuditRows;
 use crate::{Error, Result};
@@ -120,9 +120,10 @@ fn answer_all(requests: Vec<Request>, outcome: impl Fn() -> Result<()>) {
 async fn commit(client: &Client, tenant: i32, batch: &Batch, rows: &AuditRows) -> Result<()> {
     batch.prepare(client).await?;
     rows.prepare(client).await?;
+    let nothing = Retired::default();
     let (begun, written, audited, committed) = futures_util::join!(
         client.batch_execute("BEGIN"),
-        batch.write(client, tenant, &[]),
+        batch.write(client, tenant, &nothing),
         rows.insert(client, tenant),
         client.batch_execute("COMMIT"),
     );
