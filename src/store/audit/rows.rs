@@ -5,8 +5,8 @@ use salus_audit::AuditRecord;
 use salus_fhir::Key;
 use uuid::Uuid;
 
-use crate::{Error, Result};
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, uuid};
+use crate::{Error, Result};
 
 /// More patients than this in one event are split over several (contract, "Audit").
 const PATIENTS_AN_EVENT: usize = 100;

@@ -205,7 +205,7 @@ impl SearchQuery {
 
 /// The patient whose compartment is all that the caller's scopes reach of the type.
 fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
-    match view.access.grants(resource_type) {
+    match view.filters(resource_type) {
         [filter] => filter.compartment,
         _ => None,
     }
