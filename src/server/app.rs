@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use salus_access::Policy;
 use salus_analytics::Models;
 use salus_auth::AuthServer;
@@ -9,6 +10,8 @@ use salus_fhir::Definitions;
 use salus_store::Store;
 
 use crate::account::Probing;
+use crate::metrics::Metrics;
+use crate::pages::Pages;
 
 /// The server's parts.
 pub struct App {
@@ -26,4 +29,10 @@ pub struct App {
     pub base: String,
     /// Counts what looks like guessing.
     pub probing: Probing,
+    /// What `/fhir/metadata` answers.
+    pub capabilities: Bytes,
+    /// Pages for people, and the OpenAPI description.
+    pub pages: Pages,
+    /// Figures for operators.
+    pub metrics: Metrics,
 }

@@ -59,10 +59,11 @@ pub async fn dispatch(app: &App, caller: &Caller, request: &FhirRequest<'_>) -> 
             (failure.into_response(), records)
         }
     };
-    match app.store.audit().append(&records).await {
+    let response = match app.store.audit().append(&records).await {
         Ok(()) => response,
         Err(error) => Failure::from(error).into_response(),
-    }
+    };
+    FhirResponse { interaction: route.ok().map(|route| route.interaction), ..response }
 }
 
 async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Route) -> Result<Done, Failure> {

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body as HttpBody, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use salus_fhir::outcome::IssueCode;
@@ -15,16 +17,19 @@ use crate::account::Caller;
 use crate::app::App;
 use crate::dispatch::dispatch;
 use crate::failure::Failure;
-use crate::interactions::capabilities;
 use crate::request::{Body, FhirRequest, LARGEST_BUNDLE, LARGEST_RESOURCE, Verb};
 use crate::response::{FHIR_JSON, FhirResponse};
-use crate::{health, oauth};
+use crate::{health, metrics, oauth, pages};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let others = Router::new()
+        .route("/", get(pages::index_page))
+        .route("/docs", get(pages::docs_page))
+        .route("/openapi.json", get(pages::openapi_json))
+        .route("/metrics", get(metrics::metrics))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/auth/jwks", get(oauth::jwks))
@@ -33,6 +38,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/auth/revoke", post(oauth::revoke))
         .route("/fhir/.well-known/smart-configuration", get(oauth::smart_configuration))
         .route("/fhir/metadata", get(metadata))
+        .route_layer(from_fn_with_state(app.clone(), metrics::observe));
+    Router::new()
+        .merge(others)
         .route("/fhir", any(fhir))
         .route("/fhir/", any(fhir))
         .route("/fhir/{*path}", any(fhir))
@@ -43,11 +51,14 @@ pub fn router(app: Arc<App>) -> Router {
 /// `GET /fhir/metadata`, open to all (SMART App Launch: the statement is read before any token).
 async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
-    let response = match acceptable(query, &headers) {
-        Ok(()) => FhirResponse::json(200, capabilities::statement(&app)),
-        Err(failure) => failure.into_response(),
-    };
-    write(&app, response, &request_id(&headers), false)
+    let id = request_id(&headers);
+    if let Err(failure) = acceptable(query, &headers) {
+        return write(&app, failure.into_response(), &id, false);
+    }
+    let mut answer = write(&app, FhirResponse::json(200, String::new()), &id, false);
+    *answer.body_mut() = HttpBody::from(app.capabilities.clone());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    answer
 }
 
 /// Every other request below `/fhir`.
@@ -56,6 +67,7 @@ async fn fhir(
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
     let head = parts.method == Method::HEAD;
     let id = request_id(&parts.headers);
@@ -65,6 +77,7 @@ async fn fhir(
         Ok(()) => dispatch(&app, &caller, &fhir).await,
         Err(failure) => refuse(&app, &caller, &fhir, failure).await,
     };
+    app.metrics.observe_fhir(response.interaction, response.status, begun.elapsed());
     write(&app, response, &caller.request_id, head)
 }
 
@@ -119,10 +132,11 @@ async fn read_body(fhir: &FhirRequest<'_>, headers: &HeaderMap, body: HttpBody) 
 async fn refuse(app: &App, caller: &Caller, fhir: &FhirRequest<'_>, failure: Failure) -> FhirResponse {
     let route = crate::route::Route::of(fhir, &app.definitions).ok();
     let records = crate::dispatch::refused(app, caller, fhir, route.as_ref(), &failure);
-    match app.store.audit().append(&records).await {
+    let response = match app.store.audit().append(&records).await {
         Ok(()) => failure.into_response(),
         Err(error) => Failure::from(error).into_response(),
-    }
+    };
+    FhirResponse { interaction: route.map(|route| route.interaction), ..response }
 }
 
 fn fhir_request(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> FhirRequest<'static> {

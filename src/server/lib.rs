@@ -8,6 +8,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+/// When this version of Salus was released, as `CHANGELOG.md` says it; goes with the version in
+/// `Cargo.toml`.
+pub const RELEASED: &str = "2026-11-25";
+
 pub mod account;
 pub mod app;
 pub mod bundle;
@@ -20,8 +24,11 @@ pub mod failure;
 pub mod health;
 pub mod http;
 pub mod interactions;
+pub mod metrics;
 pub mod oauth;
+pub mod openapi;
 pub mod operations;
+pub mod pages;
 pub mod request;
 pub mod response;
 pub mod route;

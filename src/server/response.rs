@@ -1,5 +1,6 @@
 //! A FHIR answer, before it becomes bytes on a socket or an entry of a Bundle.
 
+use salus_access::Interaction;
 use salus_fhir::datatypes::instant;
 use salus_store::{Version, Written};
 
@@ -21,6 +22,8 @@ pub struct FhirResponse {
     pub location: Option<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
+    /// What was asked for, as far as it is known.
+    pub interaction: Option<Interaction>,
 }
 
 impl FhirResponse {

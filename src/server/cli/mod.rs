@@ -5,6 +5,7 @@ mod client;
 mod doctor;
 mod import;
 mod model;
+mod openapi;
 mod packages;
 mod parts;
 mod serve;
@@ -68,6 +69,9 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
+    /// Print the OpenAPI description of the server
+    #[command(after_help = "Example:\n  salus openapi > openapi.json")]
+    Openapi,
     /// Rotate the keys that sign access tokens
     #[command(after_help = "Example:\n  salus keys rotate")]
     Keys {
@@ -101,6 +105,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Packages { command } => packages::run(flags, command),
             Command::Model { command } => model::run(flags, command),
             Command::Audit { command } => audit::run(flags, command).await,
+            Command::Openapi => openapi::run(flags),
             Command::Keys { command } => client::run_keys(flags, command).await,
             Command::Doctor => doctor::run(flags).await,
         }

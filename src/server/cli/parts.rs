@@ -14,6 +14,8 @@ use salus_store::{Settings as StoreSettings, Store};
 
 use super::complain;
 use crate::app::App;
+use crate::interactions::capabilities;
+use crate::pages::Pages;
 use crate::settings::Settings;
 
 /// Which tenant a server without further settings serves.
@@ -142,5 +144,17 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
     let policy =
         PolicySettings { base: settings.base(), default_policy: settings.default_policy()?, cached_tokens: 4096 };
     let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
-    Ok(App { store, auth, policy, models, definitions, base: settings.base(), probing: Default::default() })
+    let base = settings.base();
+    Ok(App {
+        capabilities: capabilities::statement(&definitions, &base, auth.config()).into(),
+        pages: Pages::new(&definitions, &settings.origin(), settings.demo),
+        metrics: Default::default(),
+        probing: Default::default(),
+        store,
+        auth,
+        policy,
+        models,
+        definitions,
+        base,
+    })
 }

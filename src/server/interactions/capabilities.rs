@@ -1,75 +1,115 @@
 //! `capabilities`: the CapabilityStatement (R4 capabilitystatement.html), made from the definitions.
+//!
+//! It depends on nothing that changes while the server runs, so it is made once, at start.
 
 use std::fmt::Write as _;
 
-use salus_fhir::CANONICAL_BASE;
-use salus_fhir::search::ParameterType;
+use salus_auth::AuthConfig;
+use salus_fhir::search::{ParameterType, SearchParameter};
+use salus_fhir::{CANONICAL_BASE, Definitions};
+use salus_store::audit::AuditQuery;
 
-use crate::app::App;
 use crate::bundle::quoted;
+use crate::operations::{self, Served};
 
-/// The CapabilityStatement of this server.
-pub fn statement(app: &App) -> String {
-    let mut resources = String::new();
-    for (position, resource_type) in app.definitions.resource_types().enumerate() {
-        resources.push_str(if position > 0 { "," } else { "" });
-        write_resource(app, resource_type, &mut resources);
-    }
-    let auth = app.auth.config();
+/// What can be done with resources of every type but AuditEvent (codes of `type-restful-interaction`).
+pub const RESOURCE_INTERACTIONS: [&str; 8] =
+    ["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"];
+/// What can be done with AuditEvents.
+pub const AUDIT_EVENT_INTERACTIONS: [&str; 2] = ["read", "search-type"];
+/// What can be done with the system (codes of `system-restful-interaction`).
+pub const SYSTEM_INTERACTIONS: [&str; 3] = ["transaction", "batch", "history-system"];
+
+/// The CapabilityStatement of the server at the FHIR base `base`.
+///
+/// Its `date` is that of this version of Salus ([`crate::RELEASED`]): what a server can do changes with
+/// its version, not with its restarts.
+pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig) -> String {
+    let resources: Vec<String> = definitions.resource_types().map(|name| resource(definitions, name)).collect();
     format!(
         concat!(
-            r#"{{"resourceType":"CapabilityStatement","id":"salus","url":"{canonical}/CapabilityStatement/salus","version":"{version}","#,
-            r#""name":"Salus","title":"Salus FHIR server","status":"active","date":"{date}","publisher":"Salus","kind":"instance","#,
-            r#""software":{{"name":"Salus","version":"{version}"}},"implementation":{{"description":"Salus","url":{base}}},"#,
-            r#""fhirVersion":"4.0.1","format":["application/fhir+json","json"],"rest":[{{"mode":"server","#,
-            r#""security":{{"extension":[{{"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris","extension":["#,
-            r#"{{"url":"token","valueUri":{token}}},{{"url":"introspect","valueUri":{introspect}}},{{"url":"revoke","valueUri":{revoke}}}]}}],"#,
-            r#""cors":false,"service":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service","code":"SMART-on-FHIR"}}]}}]}},"#,
-            r#""resource":[{resources}],"interaction":[{{"code":"transaction"}},{{"code":"batch"}},{{"code":"history-system"}}]}}]}}"#
+            r#"{{"resourceType":"CapabilityStatement","id":"salus","url":"{canonical}/CapabilityStatement/salus","#,
+            r#""version":"{version}","name":"Salus","title":"Salus FHIR server","status":"active","date":"{date}","#,
+            r#""publisher":"Salus","description":"What this Salus server can do.","kind":"instance","#,
+            r#""software":{{"name":"Salus","version":"{version}","releaseDate":"{date}"}},"#,
+            r#""implementation":{{"description":"Salus FHIR server","url":{base}}},"fhirVersion":"4.0.1","#,
+            r#""format":["application/fhir+json","json"],"rest":[{{"mode":"server","security":{security},"#,
+            r#""resource":[{resources}],"interaction":{interactions}}}]}}"#
         ),
         canonical = CANONICAL_BASE,
         version = env!("CARGO_PKG_VERSION"),
-        date = "2026-11-25",
-        base = quoted(&app.base),
-        token = quoted(&auth.token_endpoint()),
-        introspect = quoted(&auth.introspection_endpoint()),
-        revoke = quoted(&auth.revocation_endpoint()),
-        resources = resources,
+        date = crate::RELEASED,
+        base = quoted(base),
+        security = security(auth),
+        resources = resources.join(","),
+        interactions = coded(&SYSTEM_INTERACTIONS),
     )
 }
 
-const INTERACTIONS: &str = r#"[{"code":"read"},{"code":"vread"},{"code":"update"},{"code":"delete"},{"code":"history-instance"},{"code":"history-type"},{"code":"create"},{"code":"search-type"}]"#;
-const READ_ONLY: &str = r#"[{"code":"read"},{"code":"search-type"}]"#;
+/// SMART App Launch 2.2, "Conformance": the endpoints as an extension, beside the discovery document.
+fn security(auth: &AuthConfig) -> String {
+    format!(
+        concat!(
+            r#"{{"extension":[{{"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris","#,
+            r#""extension":[{{"url":"token","valueUri":{token}}},{{"url":"introspect","valueUri":{introspect}}},"#,
+            r#"{{"url":"revoke","valueUri":{revoke}}}]}}],"cors":false,"#,
+            r#""service":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service","#,
+            r#""code":"SMART-on-FHIR"}}]}}],"#,
+            r#""description":"Access tokens by SMART Backend Services. Scopes, Consent and purpose of use bound every answer; what may not be seen answers as what does not exist."}}"#
+        ),
+        token = quoted(&auth.token_endpoint()),
+        introspect = quoted(&auth.introspection_endpoint()),
+        revoke = quoted(&auth.revocation_endpoint()),
+    )
+}
 
-fn write_resource(app: &App, resource_type: &str, out: &mut String) {
-    let appended = resource_type == "AuditEvent";
-    let interactions = if appended { READ_ONLY } else { INTERACTIONS };
+fn resource(definitions: &Definitions, name: &str) -> String {
+    let audit = name == "AuditEvent";
+    let mut out = String::with_capacity(8 << 10);
     // Writing to a String does not fail.
-    let _ = write!(out, r#"{{"type":"{resource_type}","interaction":{interactions},"versioning":"versioned-update""#);
-    out.push_str(r#","conditionalCreate":true,"conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":"single","readHistory":true,"updateCreate":true"#);
-    let parameters = app.definitions.search().for_type(resource_type);
-    let references: Vec<String> = parameters
-        .iter()
-        .filter(|parameter| parameter.kind == ParameterType::Reference)
-        .map(|parameter| format!("\"{resource_type}:{}\"", parameter.code))
-        .collect();
-    if !references.is_empty() {
-        let _ = write!(out, r#","searchInclude":[{}]"#, references.join(","));
+    let _ = write!(out, r#"{{"type":"{name}""#);
+    if audit {
+        let interactions = coded(&AUDIT_EVENT_INTERACTIONS);
+        let _ = write!(out, r#","interaction":{interactions},"versioning":"no-version""#);
+        out.push_str(r#","documentation":"Written by the server alone, and never changed or deleted.""#);
+    } else {
+        let interactions = coded(&RESOURCE_INTERACTIONS);
+        let _ = write!(out, r#","interaction":{interactions},"versioning":"versioned-update","readHistory":true"#);
+        out.push_str(r#","updateCreate":true,"conditionalCreate":true,"conditionalRead":"full-support""#);
+        out.push_str(r#","conditionalUpdate":true,"conditionalDelete":"single""#);
     }
-    let listed: Vec<String> = parameters
-        .iter()
-        .filter(|parameter| parameter.kind != ParameterType::Special)
-        .map(|parameter| {
-            let kind = format!("{:?}", parameter.kind).to_lowercase();
-            format!(r#"{{"name":"{}","definition":{},"type":"{kind}"}}"#, parameter.code, quoted(&parameter.url))
-        })
-        .collect();
-    let _ = write!(out, r#","searchParam":[{}]"#, listed.join(","));
-    if resource_type == "Patient" {
-        let _ = write!(
-            out,
-            r#","operation":[{{"name":"risk-score","definition":"{CANONICAL_BASE}/OperationDefinition/risk-score"}}]"#
-        );
+    let searched = |parameter: &&SearchParameter| {
+        let known = !audit || AuditQuery::PARAMETERS.contains(&parameter.code.as_str());
+        known && parameter.kind != ParameterType::Special
+    };
+    let parameters: Vec<&SearchParameter> = definitions.search().for_type(name).iter().filter(searched).collect();
+    let references = parameters.iter().filter(|parameter| !audit && parameter.kind == ParameterType::Reference);
+    let included: Vec<String> = references.map(|parameter| format!(r#""{name}:{}""#, parameter.code)).collect();
+    if !included.is_empty() {
+        let _ = write!(out, r#","searchInclude":[{}]"#, included.join(","));
+    }
+    let listed: Vec<String> = parameters.iter().map(|parameter| search_parameter(parameter)).collect();
+    if !listed.is_empty() {
+        let _ = write!(out, r#","searchParam":[{}]"#, listed.join(","));
+    }
+    let operations: Vec<String> = operations::SERVED.iter().filter(|one| one.on == name).map(operation).collect();
+    if !operations.is_empty() {
+        let _ = write!(out, r#","operation":[{}]"#, operations.join(","));
     }
     out.push('}');
+    out
+}
+
+fn search_parameter(parameter: &SearchParameter) -> String {
+    let kind = format!("{:?}", parameter.kind).to_lowercase();
+    format!(r#"{{"name":"{}","definition":{},"type":"{kind}"}}"#, parameter.code, quoted(&parameter.url))
+}
+
+fn operation(served: &Served) -> String {
+    format!(r#"{{"name":"{0}","definition":"{CANONICAL_BASE}/OperationDefinition/{0}"}}"#, served.name)
+}
+
+fn coded(codes: &[&str]) -> String {
+    let codes: Vec<String> = codes.iter().map(|code| format!(r#"{{"code":"{code}"}}"#)).collect();
+    format!("[{}]", codes.join(","))
 }

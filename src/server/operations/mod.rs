@@ -8,12 +8,26 @@ use salus_fhir::outcome::IssueCode;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 
-/// The operations that this build serves, with their `$`.
-const SERVED: [&str; 1] = ["$risk-score"];
+/// An operation that this build serves.
+pub struct Served {
+    /// Its name, without the `$`; also the id of its OperationDefinition.
+    pub name: &'static str,
+    /// The resource type it is called on.
+    pub on: &'static str,
+    /// Its OperationDefinition, JSON.
+    pub definition: &'static str,
+}
 
-/// Whether `$name` is served.
+/// The operations that this build serves.
+pub const SERVED: [Served; 1] = [Served {
+    name: "risk-score",
+    on: "Patient",
+    definition: include_str!("../../../operations/risk-score/OperationDefinition-risk-score.json"),
+}];
+
+/// Whether an operation, named with its `$`, is served.
 pub fn is_served(name: &str) -> bool {
-    SERVED.contains(&name)
+    name.strip_prefix('$').is_some_and(|name| SERVED.iter().any(|served| served.name == name))
 }
 
 /// Runs an operation.

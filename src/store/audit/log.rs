@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deadpool_postgres::{GenericClient, Pool};
 use salus_audit::{AuditRecord, HeadKey};
 
-use super::append::Appender;
+use super::append::{Appender, AuditStatistics};
 use super::rows::Rows;
 use super::sequencer;
 use crate::{Error, Result};
@@ -39,6 +39,11 @@ impl AuditLog {
             return Ok(());
         }
         self.appender.append(Rows::of(records)).await
+    }
+
+    /// What the group commit has done since the start.
+    pub fn statistics(&self) -> AuditStatistics {
+        self.appender.statistics()
     }
 
     /// Inserts records in the transaction of the change they tell of.

@@ -8,6 +8,7 @@ mod search;
 mod sequencer;
 mod verify;
 
+pub use append::AuditStatistics;
 pub use log::AuditLog;
 pub(crate) use rows::Rows as AuditRows;
 pub use search::{AuditPage, AuditQuery, StoredEvent};

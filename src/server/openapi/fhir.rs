@@ -1,0 +1,290 @@
+//! The endpoints of FHIR's RESTful API: what the CapabilityStatement names, as methods and paths.
+
+use serde_json::Value;
+
+use super::endpoints::{Endpoint, FHIR_JSON, FORM, Group};
+use crate::interactions::capabilities::{RESOURCE_INTERACTIONS, SYSTEM_INTERACTIONS};
+use crate::operations::SERVED;
+
+type Pairs = &'static [(&'static str, &'static str)];
+type Answers = &'static [(u16, &'static str)];
+
+/// How an interaction is done over HTTP (R4 http.html).
+struct Http {
+    interaction: &'static str,
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    scope: &'static str,
+    query: Pairs,
+    headers: Pairs,
+    body: Option<&'static str>,
+    answers: Answers,
+}
+
+const PREFER: (&str, &str) = ("Prefer", "return=minimal, return=representation or return=OperationOutcome");
+const IF_MATCH: (&str, &str) = ("If-Match", "The version it must have, W/\"2\"; otherwise 412");
+const CRITERIA: (&str, &str) = ("criteria", "Search parameters of the type, which must match at most one resource");
+
+const PAGED: Pairs = &[("_count", "Most entries of a page"), ("_since", "Only versions from this instant on")];
+const SEARCH: Pairs = &[
+    ("_id", "Logical ids"),
+    ("_lastUpdated", "When it changed"),
+    ("_count", "Most matches of a page"),
+    ("_sort", "Parameters to sort by; - before one turns it round"),
+    ("_total", "none, estimate or accurate"),
+    ("_include", "References to follow, Type:parameter"),
+    ("_revinclude", "References to follow backwards, Type:parameter"),
+];
+
+const READ: Answers = &[
+    (200, "The resource"),
+    (304, "It has not changed"),
+    (401, "No valid token"),
+    (403, "The token does not allow it"),
+    (404, "There is none that the caller may see"),
+    (410, "It was deleted"),
+];
+const WRITTEN: Answers = &[
+    (200, "It is stored, or was there already"),
+    (201, "It was created; see Location"),
+    (400, "The body cannot be read"),
+    (401, "No valid token"),
+    (403, "The token does not allow it"),
+    (404, "There is none that the caller may see"),
+    (412, "Its version is another, or several match"),
+    (413, "The body is too large"),
+    (422, "The resource is not valid"),
+];
+const DELETED: Answers = &[
+    (204, "It is deleted, or was not there"),
+    (401, "No valid token"),
+    (403, "The token does not allow it"),
+    (404, "There is none that the caller may see"),
+    (412, "Its version is another, or several match"),
+];
+const BUNDLE: Answers = &[
+    (200, "A Bundle"),
+    (400, "A parameter or the body is wrong"),
+    (401, "No valid token"),
+    (403, "The token does not allow it"),
+    (404, "There is none that the caller may see"),
+];
+
+const HTTP: [Http; 14] = [
+    http("read", "GET", "/fhir/{type}/{id}", "The current version of a resource", "system/*.r", READ),
+    http("vread", "GET", "/fhir/{type}/{id}/_history/{version}", "One version of a resource", "system/*.r", READ),
+    Http {
+        headers: &[IF_MATCH, PREFER],
+        body: Some(FHIR_JSON),
+        ..http(
+            "update",
+            "PUT",
+            "/fhir/{type}/{id}",
+            "Updates a resource, or creates it under this id",
+            "system/*.u",
+            WRITTEN,
+        )
+    },
+    Http {
+        query: &[CRITERIA],
+        headers: &[IF_MATCH, PREFER],
+        body: Some(FHIR_JSON),
+        ..http(
+            "update",
+            "PUT",
+            "/fhir/{type}",
+            "Updates the one resource that matches, or creates one",
+            "system/*.us",
+            WRITTEN,
+        )
+    },
+    Http {
+        headers: &[IF_MATCH],
+        ..http("delete", "DELETE", "/fhir/{type}/{id}", "Deletes a resource", "system/*.d", DELETED)
+    },
+    Http {
+        query: &[CRITERIA],
+        ..http("delete", "DELETE", "/fhir/{type}", "Deletes the one resource that matches", "system/*.ds", DELETED)
+    },
+    Http {
+        query: PAGED,
+        ..http(
+            "history-instance",
+            "GET",
+            "/fhir/{type}/{id}/_history",
+            "All versions of a resource",
+            "system/*.r",
+            BUNDLE,
+        )
+    },
+    Http {
+        query: PAGED,
+        ..http(
+            "history-type",
+            "GET",
+            "/fhir/{type}/_history",
+            "All versions of a type's resources",
+            "system/*.s",
+            BUNDLE,
+        )
+    },
+    Http {
+        query: PAGED,
+        ..http("history-system", "GET", "/fhir/_history", "All versions of all resources", "system/*.s", BUNDLE)
+    },
+    Http {
+        headers: &[("If-None-Exist", "Search parameters: create only where nothing matches"), PREFER],
+        body: Some(FHIR_JSON),
+        ..http("create", "POST", "/fhir/{type}", "Creates a resource", "system/*.c", WRITTEN)
+    },
+    Http { query: SEARCH, ..http("search-type", "GET", "/fhir/{type}", "Searches a type", "system/*.s", BUNDLE) },
+    Http {
+        body: Some(FORM),
+        ..http(
+            "search-type",
+            "POST",
+            "/fhir/{type}/_search",
+            "Searches a type, parameters in the body",
+            "system/*.s",
+            BUNDLE,
+        )
+    },
+    Http {
+        body: Some(FHIR_JSON),
+        ..http(
+            "transaction",
+            "POST",
+            "/fhir",
+            "A transaction or batch Bundle; each entry takes the scope of its own request",
+            "",
+            BUNDLE,
+        )
+    },
+    http("capabilities", "GET", "/fhir/metadata", "The CapabilityStatement", "", &[(200, "The CapabilityStatement")]),
+];
+
+const fn http(
+    interaction: &'static str,
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    scope: &'static str,
+    answers: Answers,
+) -> Http {
+    Http { interaction, method, path, summary, scope, query: &[], headers: &[], body: None, answers }
+}
+
+/// Whether the CapabilityStatement says that this is supported. A batch goes the way of a transaction;
+/// the statement itself need not say that it can be had.
+fn is_supported(interaction: &str) -> bool {
+    RESOURCE_INTERACTIONS.contains(&interaction)
+        || SYSTEM_INTERACTIONS.contains(&interaction)
+        || interaction == "capabilities"
+}
+
+/// The interactions that are supported.
+pub(super) fn interactions() -> Vec<Endpoint> {
+    let owned = |pairs: Pairs| pairs.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
+    let endpoint = |http: &Http| Endpoint {
+        group: Group::Fhir,
+        interaction: http.interaction,
+        method: http.method,
+        path: http.path.to_owned(),
+        summary: http.summary.to_owned(),
+        scope: (http.interaction != "capabilities").then_some(http.scope),
+        query: owned(http.query),
+        headers: http.headers,
+        body: http.body,
+        media: FHIR_JSON,
+        answers: http.answers,
+    };
+    HTTP.iter().filter(|http| is_supported(http.interaction)).map(endpoint).collect()
+}
+
+const OPERATION: Answers = &[
+    (200, "What the operation gives"),
+    (400, "A parameter is wrong"),
+    (401, "No valid token"),
+    (403, "The token does not allow it"),
+    (404, "There is none that the caller may see"),
+    (422, "There is too little to go by; the OperationOutcome names what is missing"),
+];
+
+/// The operations, called as their OperationDefinitions say (R4 operations.html).
+pub(super) fn operations() -> Vec<Endpoint> {
+    let mut found = Vec::new();
+    for served in &SERVED {
+        // A definition that is no JSON would have failed the tests; it is then left out here.
+        let definition: Value = serde_json::from_str(served.definition).unwrap_or_default();
+        let title = definition["title"].as_str().unwrap_or(served.name);
+        let mut call = |method, level: &str, path: String, query| {
+            found.push(Endpoint {
+                group: Group::Operations,
+                interaction: "operation",
+                method,
+                path,
+                summary: format!("{title}, {level}"),
+                scope: Some("system/*.r"),
+                query,
+                headers: &[],
+                body: (method == "POST").then_some(FHIR_JSON),
+                media: FHIR_JSON,
+                answers: OPERATION,
+            });
+        };
+        if definition["instance"] == true {
+            let path = format!("/fhir/{}/{{id}}/${}", served.on, served.name);
+            call("POST", "parameters in the body", path.clone(), Vec::new());
+            if definition["affectsState"] != true {
+                call("GET", "parameters in the query", path, primitive_parameters(&definition));
+            }
+        }
+        if definition["type"] == true {
+            let path = format!("/fhir/{}/${}", served.on, served.name);
+            call("POST", "on the type", path, Vec::new());
+        }
+    }
+    found
+}
+
+/// Parameters that a query can hold: those of a primitive type, whose names begin in lower case.
+fn primitive_parameters(definition: &Value) -> Vec<(String, String)> {
+    let parameters = definition["parameter"].as_array().into_iter().flatten();
+    let primitive = |parameter: &&Value| {
+        let kind = parameter["type"].as_str().unwrap_or_default();
+        parameter["use"] == "in" && kind.starts_with(|c: char| c.is_ascii_lowercase())
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    parameters.filter(primitive).map(|one| (text(&one["name"]), text(&one["documentation"]))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interaction_of_the_capability_statement_has_a_path_and_no_other() {
+        for code in RESOURCE_INTERACTIONS.iter().chain(&SYSTEM_INTERACTIONS).filter(|code| **code != "batch") {
+            assert!(HTTP.iter().any(|http| http.interaction == *code), "{code}");
+        }
+        for http in &HTTP {
+            assert!(is_supported(http.interaction), "{}", http.interaction);
+        }
+    }
+
+    #[test]
+    fn operations_are_called_as_their_definitions_say() {
+        let calls: Vec<String> = operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+        assert_eq!(
+            calls,
+            [
+                "POST /fhir/Patient/{id}/$risk-score",
+                "GET /fhir/Patient/{id}/$risk-score",
+                "POST /fhir/Patient/$risk-score"
+            ]
+        );
+        let query: Vec<String> = operations()[1].query.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(query, ["model", "as-of", "persist"]);
+    }
+}
