@@ -34,20 +34,22 @@ pub async fn token(
     body: Bytes,
 ) -> Response {
     let request = TokenRequest::from_form(&body);
-    let client_id = request.as_ref().ok().and_then(|request| request.assertion.client_id.clone());
+    let client_id = request.as_ref().ok().and_then(|request| request.assertion.claimed_client());
+    let id = request_id(&headers);
     let result = match request {
         Ok(request) => app.auth.token(&request, Some(address.ip())).await,
         Err(error) => Err(error),
     };
     let kind = if result.is_ok() { AuditKind::TokenIssued } else { AuditKind::TokenRefused };
     let failed = result.as_ref().err();
-    if let Err(unavailable) = account(&app, kind, address, &headers, client_id, failed).await {
-        return unavailable;
+    if let Err(unavailable) = account(&app, kind, address, &id, client_id, failed).await {
+        return identified(unavailable, &id);
     }
-    match result {
+    let response = match result {
         Ok(response) => no_store(Json(response).into_response()),
         Err(error) => refusal(&error),
-    }
+    };
+    identified(response, &id)
 }
 
 /// `POST /auth/introspect`
@@ -62,10 +64,11 @@ pub async fn introspect(
         Ok(request) => app.auth.introspect(&request, authorization, Some(address.ip())).await,
         Err(error) => Err(error),
     };
-    match result {
+    let response = match result {
         Ok(response) => no_store(Json(response).into_response()),
         Err(error) => refusal(&error),
-    }
+    };
+    identified(response, &request_id(&headers))
 }
 
 /// `POST /auth/revoke`
@@ -76,19 +79,21 @@ pub async fn revoke(
     body: Bytes,
 ) -> Response {
     let request = RevocationRequest::from_form(&body);
-    let client_id = request.as_ref().ok().and_then(|request| request.assertion.client_id.clone());
+    let client_id = request.as_ref().ok().and_then(|request| request.assertion.claimed_client());
+    let id = request_id(&headers);
     let result = match request {
         Ok(request) => app.auth.revoke(&request, Some(address.ip())).await,
         Err(error) => Err(error),
     };
     let failed = result.as_ref().err();
-    if let Err(unavailable) = account(&app, AuditKind::TokenRevoked, address, &headers, client_id, failed).await {
-        return unavailable;
+    if let Err(unavailable) = account(&app, AuditKind::TokenRevoked, address, &id, client_id, failed).await {
+        return identified(unavailable, &id);
     }
-    match result {
+    let response = match result {
         Ok(()) => no_store(StatusCode::OK.into_response()),
         Err(error) => refusal(&error),
-    }
+    };
+    identified(response, &id)
 }
 
 /// Makes the record of a token event durable; the answer to give where that fails.
@@ -96,11 +101,11 @@ async fn account(
     app: &App,
     kind: AuditKind,
     address: SocketAddr,
-    headers: &HeaderMap,
+    request_id: &str,
     client_id: Option<String>,
     failed: Option<&OAuthError>,
 ) -> Result<(), Response> {
-    let caller = Caller { principal: None, address: Some(address.ip()), request_id: request_id(headers) };
+    let caller = Caller { principal: None, address: Some(address.ip()), request_id: request_id.to_owned() };
     let mut record = caller.record(kind, Interaction::Capabilities);
     record.interaction = "".into();
     // Unproven where the request failed, but what a compliance officer looks for.
@@ -123,6 +128,14 @@ fn refusal(error: &OAuthError) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     no_store(response)
+}
+
+/// The request's id goes back to the caller (contract, "Audit").
+fn identified(mut response: Response, id: &str) -> Response {
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+    }
+    response
 }
 
 /// RFC 6749 section 5.1: tokens are never cached.

@@ -10,6 +10,13 @@ pub const LARGEST_RESOURCE: usize = 16 << 20;
 /// Largest body of a Bundle, bytes (contract, "Defaults").
 pub const LARGEST_BUNDLE: usize = 64 << 20;
 
+/// The parameter that RFC 6750 sections 2.2 and 2.3 let a token stand in, and that is refused here.
+const ACCESS_TOKEN: &str = "access_token";
+
+fn carries_token(parameters: &[(String, String)]) -> bool {
+    parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case(ACCESS_TOKEN))
+}
+
 /// HTTP methods of the RESTful API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -112,12 +119,27 @@ impl FhirRequest<'_> {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// Path and query, as the audit keeps it.
+    /// Path and query, as the audit keeps it: without an access token, should there be one.
     pub fn target(&self) -> String {
         match self.query.is_empty() {
             true => self.path.clone(),
+            false if carries_token(&self.parameters()) => format!("{}?{ACCESS_TOKEN}=...", self.path),
             false => format!("{}?{}", self.path, self.query),
         }
+    }
+
+    /// Refuses a request that carries its access token among the parameters, where it ends up in logs
+    /// (RFC 6750 section 5.3).
+    ///
+    /// # Errors
+    /// 400 `security`.
+    pub fn expect_no_token(parameters: &[(String, String)]) -> Result<(), Failure> {
+        if !carries_token(parameters) {
+            return Ok(());
+        }
+        let message =
+            "an access token never belongs in a URL; send it in the Authorization header, and have this one revoked";
+        Err(Failure::new(400, IssueCode::Security, message))
     }
 
     /// Whether `Prefer: handling=strict` (R4 search.html#errors).

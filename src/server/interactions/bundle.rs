@@ -140,6 +140,7 @@ fn write_entry<'v>(
     request: &'v FhirRequest<'v>,
 ) -> Result<Entry<'v>, Failure> {
     let route = Route::of(request, &act.app.definitions)?;
+    FhirRequest::expect_no_token(&request.parameters())?;
     let principal = act
         .caller
         .principal

@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salus_audit::AuditKind;
 use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
+use salus_fhir::validation::is_id;
 use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchQuery, Total};
 
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
-use crate::request::Body;
+use crate::request::{Body, FhirRequest};
 use crate::response::FhirResponse;
 
 /// Where a page starts; made by `next` links only.
@@ -35,7 +36,9 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     }
     let page = act.app.store.search(&act.access, &query).await?;
     let body = write(act, &filters, &query, &ignored, &page)?;
-    let patients = page.entries.iter().flat_map(|entry| &entry.version.patients);
+    // An empty answer tells something of the patient it was asked about, too.
+    let named = named_patients(resource_type, &filters);
+    let patients = page.entries.iter().flat_map(|entry| &entry.version.patients).chain(&named);
     let mut record = act.caller.listed(AuditKind::Query, act.route, act.request, patients);
     if matches!(act.request.body, Body::Bytes(_)) {
         // The parameters of a POST stand in its body; the audit keeps them as a GET would say them.
@@ -55,8 +58,28 @@ pub(super) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Fai
             return Err(Failure::new(415, IssueCode::NotSupported, message));
         }
         parameters.extend(form_urlencoded::parse(bytes).into_owned());
+        FhirRequest::expect_no_token(&parameters)?;
     }
     Ok(parameters)
+}
+
+/// Ids of the patients that a search is confined to by its parameters.
+fn named_patients(resource_type: &str, parameters: &[(String, String)]) -> Vec<String> {
+    let mut patients = Vec::new();
+    for (name, value) in parameters {
+        let bare = match name.as_str() {
+            "_id" if resource_type == "Patient" => true,
+            "patient" | "patient:Patient" | "subject:Patient" => true,
+            "subject" => false,
+            _ => continue,
+        };
+        let id = |one: &'_ str| match one.strip_prefix("Patient/") {
+            Some(id) => Some(id.to_owned()),
+            None => bare.then(|| one.to_owned()),
+        };
+        patients.extend(value.split(',').filter_map(id).filter(|id| is_id(id)));
+    }
+    patients
 }
 
 /// Applies what the parameters say of the answer's form.
