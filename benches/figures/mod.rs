@@ -1,0 +1,9 @@
+//! The figures, a file each.
+
+pub mod bundles;
+pub mod create;
+pub mod floor;
+pub mod read;
+pub mod risk_score;
+pub mod search;
+pub mod start;
