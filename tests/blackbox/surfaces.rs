@@ -1,0 +1,166 @@
+//! What a newcomer meets first: pages, descriptions, metrics (contract; design section 3, "URLs").
+//!
+//! `tests/golden/` holds what the descriptions say; `UPDATE_GOLDEN=1 cargo test -p salus --test blackbox
+//! surfaces::` writes it anew, for the difference to be reviewed.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::Salus;
+
+fn assert_golden(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let differing = actual.lines().zip(expected.lines()).find(|(actual, expected)| actual != expected);
+    assert!(actual == expected, "tests/golden/{name} says something else; first: {differing:#?}");
+}
+
+#[test]
+fn the_openapi_description_is_the_golden_one_and_the_command_prints_the_same() {
+    let salus = Salus::shared();
+    let answer = salus.get_open("/openapi.json");
+    assert_eq!(answer.status, 200);
+    assert_golden("openapi.json", &answer.text.replace(&salus.origin, "https://salus.example"));
+    let listen = salus.origin.trim_start_matches("http://");
+    let printed = salus.command(&["openapi", "--listen", listen]);
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), answer.text);
+}
+
+#[test]
+fn every_described_path_exists() {
+    let salus = Salus::shared();
+    let client = salus.client("system/*.cruds");
+    let document = salus.get_open("/openapi.json").json();
+    for (path, item) in document["paths"].as_object().unwrap().iter().filter(|(_, item)| item.get("get").is_some()) {
+        let path = path.replace("{type}", "Patient").replace("{id}", "nobody").replace("{version}", "1");
+        let answer = client.get(&format!("{}{path}", salus.origin));
+        let answers = item["get"]["responses"].as_object().unwrap();
+        assert!(answers.contains_key(&answer.status.to_string()), "{path}: {} {}", answer.status, answer.text);
+        assert!(answer.status == 200 || path.contains("nobody"), "{path}: {} {}", answer.status, answer.text);
+    }
+}
+
+/// A resource's part of the statement in one line, short enough to read.
+fn in_short(resource: &Value) -> String {
+    let names = |member: &str, name: &str| {
+        let items = resource[member].as_array().into_iter().flatten();
+        items.map(|item| item[name].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut rest = resource.clone();
+    for listed in ["type", "interaction", "searchParam", "searchInclude", "operation", "documentation"] {
+        rest.as_object_mut().unwrap().remove(listed);
+    }
+    let searched = resource["searchParam"].as_array().into_iter().flatten();
+    let searched: Vec<String> =
+        searched.map(|one| format!("{}:{}", one["name"].as_str().unwrap(), one["type"].as_str().unwrap())).collect();
+    format!(
+        "{}\n  does {}\n  with {rest}\n  searched by {}\n  operations {:?}\n",
+        resource["type"].as_str().unwrap(),
+        names("interaction", "code").join(" "),
+        searched.join(" "),
+        names("operation", "name")
+    )
+}
+
+#[test]
+fn the_capability_statement_is_the_golden_one() {
+    let salus = Salus::shared();
+    let answer = salus.get_open("/fhir/metadata");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type").unwrap(), "application/fhir+json; charset=utf-8");
+    let mut statement: Value =
+        serde_json::from_str(&answer.text.replace(&salus.origin, "https://salus.example")).unwrap();
+    for changing in ["/date", "/url", "/software/releaseDate"] {
+        let value = statement.pointer_mut(changing).unwrap();
+        assert!(value.is_string(), "{changing}");
+        *value = json!("left out");
+    }
+    let resources = statement["rest"][0]["resource"].take();
+    let mut text = serde_json::to_string_pretty(&statement).unwrap() + "\n";
+    for resource in resources.as_array().unwrap() {
+        text.push_str(&in_short(resource));
+    }
+    assert_golden("capability-statement.txt", &text);
+}
+
+#[test]
+fn the_capability_statement_is_valid_r4() {
+    // A create is refused where the base definitions do not allow what is sent.
+    let salus = Salus::shared();
+    let client = salus.client("system/*.cruds");
+    let answer = client.post("CapabilityStatement", &salus.get_open("/fhir/metadata").text);
+    assert_eq!(answer.status, 201, "{}", answer.text);
+}
+
+#[test]
+fn every_operation_has_its_definition_and_its_code() {
+    let statement = Salus::shared().get_open("/fhir/metadata").json();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let codes = std::fs::read_to_string(root.join("fhir-profiles/CodeSystem-operation.json")).unwrap();
+    let codes: Value = serde_json::from_str(&codes).unwrap();
+    let resources = statement["rest"][0]["resource"].as_array().unwrap();
+    let operations: Vec<&Value> =
+        resources.iter().flat_map(|resource| resource["operation"].as_array().into_iter().flatten()).collect();
+    assert!(!operations.is_empty());
+    for operation in operations {
+        let name = operation["name"].as_str().unwrap();
+        let path = root.join(format!("operations/{name}/OperationDefinition-{name}.json"));
+        let definition: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(definition["url"], operation["definition"]);
+        assert!(codes["concept"].as_array().unwrap().iter().any(|concept| concept["code"] == name), "{name}");
+    }
+}
+
+#[test]
+fn pages_need_nothing_from_elsewhere_and_run_no_script() {
+    let salus = Salus::shared();
+    for path in ["/", "/docs"] {
+        let answer = salus.get_open(path);
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("content-type").unwrap().starts_with("text/html"));
+        assert!(answer.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+        assert!(
+            !answer.text.contains("<script") && !answer.text.contains("src=") && !answer.text.contains("href=\"http")
+        );
+    }
+    let index = salus.get_open("/").text;
+    for link in ["/docs", "/openapi.json", "/fhir/metadata", "/fhir/.well-known/smart-configuration"] {
+        assert!(index.contains(&format!("href=\"{link}\"")), "{link}");
+        assert_eq!(salus.get_open(link).status, 200, "{link}");
+    }
+}
+
+#[test]
+fn metrics_count_requests_by_interaction_and_audit_commits() {
+    let salus = Salus::start();
+    let client = salus.client("system/*.cruds");
+    let patient = client.create(&json!({"resourceType": "Patient"}));
+    assert_eq!(client.get(&format!("Patient/{patient}")).status, 200);
+    assert_eq!(client.get("Patient/nobody").status, 404);
+    assert_eq!(client.get(&format!("Patient/{patient}/$risk-score")).status, 422);
+    let text = salus.get_open("/metrics").text;
+    for line in [
+        r#"salus_fhir_request_duration_seconds_count{interaction="create",status="2xx"} 1"#,
+        r#"salus_fhir_request_duration_seconds_count{interaction="read",status="2xx"} 1"#,
+        r#"salus_fhir_request_duration_seconds_count{interaction="read",status="4xx"} 1"#,
+        r#"salus_fhir_request_duration_seconds_count{interaction="$risk-score",status="4xx"} 1"#,
+        r#"salus_http_request_duration_seconds_count{route="/auth/token",status="2xx"} 1"#,
+        "salus_audit_failures_total 0",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+    assert!(!text.contains(&patient), "labels are names of ours, never ids");
+}
+
+#[test]
+fn metrics_are_not_for_who_comes_through_a_proxy() {
+    let salus = Salus::shared();
+    let client = salus.client("system/*.cruds");
+    let url = format!("{}/metrics", salus.origin);
+    assert_eq!(client.get(&url).status, 200);
+    assert_eq!(client.get_with(&url, &[("x-forwarded-for", "192.0.2.1")]).status, 403);
+}
