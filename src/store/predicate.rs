@@ -113,7 +113,7 @@ impl View<'_> {
             return Condition::Everything;
         }
         let any = Condition::Any(filters.iter().map(|filter| self.grant(resource_type, filter)).collect());
-        if self.former { any.by_facts_alone() } else { any }
+        if self.former { by_facts_alone(any) } else { any }
     }
 
     fn grant(&self, resource_type: &str, filter: &RowFilter) -> Condition {
@@ -169,6 +169,17 @@ impl View<'_> {
         sql.push(" AND d.consent = c.consent AND d.parent = c.node AND num_nonnulls(d.classes, d.codes, d.labels, d.data, d.data_low, d.data_high) = 0");
         caller.write_applies("d", sql);
         sql.push("))");
+    }
+}
+
+/// The condition as far as the facts of a row decide it: where the index would have to be asked, it does not hold.
+fn by_facts_alone(condition: Condition) -> Condition {
+    match condition {
+        Condition::Range { .. } | Condition::Text { .. } | Condition::ReverseChain { .. } => Condition::Nothing,
+        Condition::All(all) => Condition::All(all.into_iter().map(by_facts_alone).collect()),
+        Condition::Any(any) => Condition::Any(any.into_iter().map(by_facts_alone).collect()),
+        // What is negated are facts and ids (see `search::compile`).
+        other => other,
     }
 }
 
