@@ -129,6 +129,12 @@ pub(crate) fn system_low(system: Option<&str>) -> i64 {
     system.map_or(0, |system| (Key::of(&["system", system]).0 >> 64) as i64)
 }
 
+/// The key of the entries of values that have the fact `name`, where a resource has others beside them that do
+/// not.
+pub(crate) fn qualified_key(name: Key) -> Key {
+    name.with(&["value"])
+}
+
 /// A string as `search_string.value` holds it.
 pub(crate) fn indexed_string(text: &str) -> String {
     truncate(&normalize_string(text))
@@ -158,8 +164,11 @@ impl Facts {
             // What other parameters find as well is indexed under those (see `stored_as`).
             if parameter.parts.is_empty() {
                 facts.add_value(resource_type, parameter, value);
+            } else if let SearchValue::Reference { identifier: Some((system, value)), .. } = value {
+                facts.add_reference_identifier(resource_type, &parameter.code, *system, value);
             }
         }
+        facts.add_qualified(resource_type, &found);
         let label = |label: &'_ Value<'_>| {
             Some((label.get_str("system").unwrap_or("").to_owned(), label.get_str("code")?.to_owned()))
         };
@@ -171,8 +180,7 @@ impl Facts {
         add_codes(resource, &mut facts.keys);
         facts.keys.sort_unstable();
         facts.keys.dedup();
-        facts.entries.sort_unstable();
-        facts.entries.dedup_by_key(|entry| (entry.key, entry.low));
+        facts.keep_entries_apart();
         facts.strings.dedup();
         facts
     }
@@ -247,12 +255,6 @@ impl Facts {
                 self.add_entry(parameter_key(resource_type, code), interval.low, Some(interval.high));
             }
             SearchValue::Number(number) => self.add_number(parameter_key(resource_type, code), number),
-            SearchValue::Quantity { value, system, code: unit_code, unit } => {
-                self.add_number(parameter_key(resource_type, code), value);
-                for unit in units(*system, *unit_code, *unit) {
-                    self.keys.push(unit_key(resource_type, code, &unit));
-                }
-            }
             SearchValue::Reference { resource_type: target_type, id, url, identifier } => {
                 let key = parameter_key(resource_type, code);
                 match (target_type, id, url) {
@@ -263,12 +265,12 @@ impl Facts {
                     _ => {}
                 }
                 if let Some((system, value)) = identifier {
-                    self.keys.push(reference_identifier_key(resource_type, code, Some(system.unwrap_or("")), value));
-                    self.keys.push(reference_identifier_key(resource_type, code, None, value));
+                    self.add_reference_identifier(resource_type, code, *system, value);
                 }
             }
             SearchValue::Uri(uri) => self.add_entry(uri_key(resource_type, code, uri), 0, None),
-            SearchValue::Composite(values) => self.add_composite(resource_type, code, values),
+            // See `add_qualified`.
+            SearchValue::Quantity { .. } | SearchValue::Composite(_) => {}
         }
     }
 
@@ -292,11 +294,98 @@ impl Facts {
         self.add_entry(key, low, Some(high));
     }
 
-    /// A composite's entry: its exact components in the key, its one ranged component in the entry.
-    /// Composites with several ranged components or with strings fall back to their parts.
-    fn add_composite(&mut self, resource_type: &str, parameter: &str, values: &[SearchValue<'_>]) {
+    fn add_reference_identifier(&mut self, resource_type: &str, code: &str, system: Option<&str>, value: &str) {
+        self.keys.push(reference_identifier_key(resource_type, code, Some(system.unwrap_or("")), value));
+        self.keys.push(reference_identifier_key(resource_type, code, None, value));
+    }
+
+    /// Quantities and composites: an entry each, whose key says nothing of units and systems; those are facts.
+    /// Where a resource has several such values and they differ in what they are called, a fact would speak of
+    /// the wrong one too: there each name has an entry of its own.
+    fn add_qualified(&mut self, resource_type: &str, found: &[(&SearchParameter, SearchValue<'_>)]) {
+        let mut all = Vec::new();
+        for (parameter, value) in found.iter().filter(|(parameter, _)| parameter.parts.is_empty()) {
+            let code = parameter.code.as_str();
+            match value {
+                SearchValue::Quantity { value, system, code: unit_code, unit } => all.push(Qualified {
+                    key: parameter_key(resource_type, code),
+                    names: units(*system, *unit_code, *unit)
+                        .iter()
+                        .map(|unit| unit_key(resource_type, code, unit))
+                        .collect(),
+                    value: Ends::of(value),
+                }),
+                SearchValue::Composite(values) => all.extend(Qualified::composite(resource_type, code, values)),
+                _ => {}
+            }
+        }
+        for one in &all {
+            self.add_ends(one.key, &one.value);
+            let alone = all.iter().all(|other| other.key != one.key || other.names == one.names);
+            for name in &one.names {
+                match alone || one.value == Ends::Nothing {
+                    true => self.keys.push(*name),
+                    false => self.add_ends(qualified_key(*name), &one.value),
+                }
+            }
+        }
+    }
+
+    fn add_ends(&mut self, key: Key, ends: &Ends) {
+        match ends {
+            Ends::Nothing => self.keys.push(key),
+            Ends::Range(low, high) => self.add_entry(key, *low, Some(*high)),
+            Ends::Text(text) => {
+                self.strings.push(StringEntry { key, value: indexed_string(text), exact: text.clone() });
+            }
+        }
+    }
+
+    /// Entries of one key differ in `low`, which is part of the primary key: intervals that begin together are
+    /// moved apart by the least that there is.
+    fn keep_entries_apart(&mut self) {
+        self.entries.sort_unstable();
+        self.entries.dedup_by(|one, before| {
+            (one.key, one.low) == (before.key, before.low) && (one.high.is_none() || one.high == before.high)
+        });
+        for position in 1..self.entries.len() {
+            let before = self.entries[position - 1];
+            let entry = &mut self.entries[position];
+            if entry.key == before.key && entry.low <= before.low && entry.high.is_some() {
+                entry.low = before.low.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// A value that has names beside its key: a quantity's units, the systems and units of a composite's parts.
+struct Qualified {
+    key: Key,
+    names: Vec<Key>,
+    value: Ends,
+}
+
+/// What of a value is compared rather than equal.
+#[derive(Debug, Clone, PartialEq)]
+enum Ends {
+    Nothing,
+    Range(i64, i64),
+    Text(String),
+}
+
+impl Ends {
+    fn of(number: &NumericValue) -> Self {
+        let (low, high) = ends(number);
+        Self::Range(low, high)
+    }
+}
+
+impl Qualified {
+    /// A composite: its exact components in the key, in every form they can be asked for, and its one
+    /// compared component. None where it has several of those.
+    fn composite(resource_type: &str, parameter: &str, values: &[SearchValue<'_>]) -> Option<Self> {
         let mut alternatives: Vec<Vec<String>> = vec![Vec::new()];
-        let mut range = None;
+        let mut compared = Ends::Nothing;
         for value in values {
             let exact: Vec<String> = match value {
                 SearchValue::Token { system, code: Some(code), .. } => {
@@ -304,34 +393,33 @@ impl Facts {
                 }
                 SearchValue::Reference { resource_type: Some(kind), id: Some(id), .. } => vec![format!("{kind}/{id}")],
                 SearchValue::Uri(uri) => vec![(*uri).to_owned()],
-                SearchValue::String(text) => vec![indexed_string(text)],
-                SearchValue::Date(interval) => {
-                    range = Some((interval.low, interval.high));
-                    continue;
-                }
-                SearchValue::Number(number) => {
-                    range = Some(ends(number));
-                    continue;
-                }
-                SearchValue::Quantity { value, system, code, unit } => {
-                    range = Some(ends(value));
+                SearchValue::Quantity { system, code, unit, .. } => {
                     std::iter::once(String::new()).chain(units(*system, *code, *unit)).collect()
                 }
-                _ => return,
+                _ => Vec::new(),
             };
+            let next = match value {
+                SearchValue::Date(interval) => Ends::Range(interval.low, interval.high),
+                SearchValue::Number(number) | SearchValue::Quantity { value: number, .. } => Ends::of(number),
+                SearchValue::String(text) => Ends::Text((*text).to_owned()),
+                _ if exact.is_empty() => return None,
+                _ => Ends::Nothing,
+            };
+            if next != Ends::Nothing && std::mem::replace(&mut compared, next) != Ends::Nothing {
+                return None;
+            }
+            if exact.is_empty() {
+                continue;
+            }
             alternatives = alternatives
                 .iter()
                 .flat_map(|known| exact.iter().map(move |part| [known.as_slice(), std::slice::from_ref(part)].concat()))
                 .collect();
         }
         // The first alternative is the one without systems and units.
-        for (position, exact) in alternatives.iter().enumerate() {
-            let key = composite_key(resource_type, parameter, exact);
-            match range {
-                Some((low, high)) if position == 0 => self.add_entry(key, low, Some(high)),
-                _ => self.keys.push(key),
-            }
-        }
+        let mut keys = alternatives.iter().map(|exact| composite_key(resource_type, parameter, exact));
+        let key = keys.next()?;
+        Some(Self { key, names: keys.collect(), value: compared })
     }
 }
 

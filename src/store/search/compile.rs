@@ -9,10 +9,10 @@ use salus_fhir::search::query::{
 use salus_fhir::search::{ParameterType, SearchError, SearchParameter};
 
 use super::condition::{Condition, TextTest};
-use super::start::{Clause, KeyStart, Start, rank};
+use super::start::{Clause, KeyStart, Pointing, Start, rank};
 use crate::facts::{
-    code_key, coding_key, composite_key, indexed_string, of_type_key, parameter_key, reference_identifier_key,
-    starts_with_patient, stored_as, system_key, system_low, uri_key, url_target,
+    code_key, coding_key, composite_key, indexed_string, of_type_key, parameter_key, qualified_key,
+    reference_identifier_key, starts_with_patient, stored_as, system_key, system_low, unit_key, uri_key, url_target,
 };
 use crate::predicate::View;
 use crate::{Error, Result};
@@ -30,18 +30,9 @@ pub(crate) fn parameter(view: &View<'_>, resource_type: &str, name: &str, value:
 pub(crate) fn clause(view: &View<'_>, resource_type: &str, name: &ParameterName, value: &str) -> Result<Clause> {
     match name {
         ParameterName::Plain { code, modifier } => plain(view, resource_type, code, modifier.as_ref(), value),
-        ParameterName::Chain { code, target, rest } => {
-            chain(view, resource_type, code, target.as_deref(), rest, value).map(Clause::filter)
-        }
+        ParameterName::Chain { code, target, rest } => chain(view, resource_type, code, target.as_deref(), rest, value),
         ParameterName::Has { resource_type: source, reference, rest } => {
-            let parameter = lookup(view, source, reference)?;
-            expect_reference(parameter)?;
-            let of = Box::new(clause(view, source, rest, value)?.condition);
-            let chain = |code: &str| {
-                let parameter = parameter_key(source, code);
-                Condition::ReverseChain { parameter, source_type: source.clone(), of: of.clone() }
-            };
-            Ok(Clause::filter(Condition::Any(stored_as(parameter).into_iter().map(chain).collect())))
+            reverse_chain(view, resource_type, source, reference, rest, value)
         }
     }
 }
@@ -106,15 +97,13 @@ fn either(mut clauses: Vec<Clause>, negated: bool) -> Clause {
         _ => None,
     });
     let start = starts.collect::<Option<Vec<_>>>().map(|keys| Start::Keys(keys.concat()));
-    Clause { condition: Condition::Any(conditions), start, rank }
+    Clause::implied(Condition::Any(conditions), start, rank)
 }
 
 fn ids(resource_type: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
     let rows: Vec<Key> = split_values(value).map(|id| Key::resource(resource_type, id)).collect();
     match modifier {
-        None => {
-            Ok(Clause { condition: Condition::Rows(rows.clone()), start: Some(Start::Rows(rows)), rank: rank::ROWS })
-        }
+        None => Ok(Clause::implied(Condition::Rows(rows.clone()), Some(Start::Rows(rows)), rank::ROWS)),
         Some(Modifier::Not) => Ok(Clause::filter(Condition::Not(Box::new(Condition::Rows(rows))))),
         Some(_) => Err(unsupported("_id", "this modifier")),
     }
@@ -151,13 +140,13 @@ fn token(resource_type: &str, code: &str, modifier: Option<&Modifier>, value: &s
         };
         facts.push(fact);
         starts = starts.zip(start).map(|(mut starts, (token, low))| {
-            starts.push(KeyStart { key: code_key(resource_type, code, token), low, unique: low.is_some() });
+            starts.push(KeyStart { key: code_key(resource_type, code, token), low, unique: low.is_some(), fact });
             starts
         });
     }
     let condition = Condition::AnyFact(facts);
     match modifier {
-        None => Ok(Clause { condition, start: starts.map(Start::Keys), rank: token_rank(code) }),
+        None => Ok(Clause::implied(condition, starts.map(Start::Keys), token_rank(code))),
         Some(Modifier::Not) => Ok(Clause::filter(Condition::Not(Box::new(condition)))),
         Some(_) => Err(unsupported(code, "this modifier")),
     }
@@ -192,24 +181,28 @@ fn reference(
     }
     let key = parameter_key(resource_type, code);
     let (mut facts, mut start) = (Vec::new(), true);
+    let targets = targets(view, parameter);
     for query in
         each(code, value, |one| ReferenceQuery::parse(one, modifier.filter(|m| **m != Modifier::Not), view.base))?
     {
         match query {
             ReferenceQuery::Id(id) => {
-                facts.extend(parameter.targets.iter().map(|target| key.reference(Key::resource(target, &id))));
+                facts.extend(targets.iter().map(|target| key.reference(Key::resource(target, &id))));
             }
-            ReferenceQuery::Resource { resource_type, id } => {
+            // The parameter that it is indexed under may point at more types than this one.
+            ReferenceQuery::Resource { resource_type, id } if targets.contains(&resource_type.as_str()) => {
                 facts.push(key.reference(Key::resource(&resource_type, &id)))
             }
+            ReferenceQuery::Resource { .. } => {}
             ReferenceQuery::Url(url) => facts.push(key.reference(url_target(&url))),
             ReferenceQuery::Identifier(TokenQuery { system, code: value }) => {
                 start = false;
                 let Some(value) = value else { return Err(unsupported(code, "an identifier without a value")) };
+                let own = &parameter.code;
                 facts.push(match system {
-                    System::Any => reference_identifier_key(resource_type, code, None, &value),
-                    System::Absent => reference_identifier_key(resource_type, code, Some(""), &value),
-                    System::Is(system) => reference_identifier_key(resource_type, code, Some(&system), &value),
+                    System::Any => reference_identifier_key(resource_type, own, None, &value),
+                    System::Absent => reference_identifier_key(resource_type, own, Some(""), &value),
+                    System::Is(system) => reference_identifier_key(resource_type, own, Some(&system), &value),
                 });
             }
         }
@@ -217,10 +210,10 @@ fn reference(
     if modifier == Some(&Modifier::Not) {
         return Ok(Clause::filter(Condition::Not(Box::new(Condition::AnyFact(facts)))));
     }
-    let starts = facts.iter().map(|&key| KeyStart { key, low: None, unique: true }).collect();
+    let starts = facts.iter().map(|&key| KeyStart::of(key, true)).collect();
     let start = start.then_some(Start::Keys(starts));
     let rank = if matches!(code, "patient" | "subject") { rank::COMPARTMENT } else { rank::REFERENCE };
-    Ok(Clause { condition: Condition::AnyFact(facts), start, rank })
+    Ok(Clause::implied(Condition::AnyFact(facts), start, rank))
 }
 
 /// The one patient that a reference value names, if it names just one.
@@ -257,15 +250,15 @@ fn string(resource_type: &str, code: &str, modifier: Option<&Modifier>, value: &
         _ => None,
     };
     let condition = Condition::Any(tests.into_iter().map(|test| Condition::Text { key, test }).collect());
-    Ok(Clause { condition, start, rank: rank::TEXT })
+    Ok(Clause::implied(condition, start, rank::TEXT))
 }
 
 fn uri(resource_type: &str, code: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
     let facts = each(code, value, |one| Ok(uri_key(resource_type, code, &UriQuery::parse(one)?.0)))?;
     match modifier {
         None => {
-            let starts = facts.iter().map(|&key| KeyStart { key, low: None, unique: true }).collect();
-            Ok(Clause { condition: Condition::AnyFact(facts), start: Some(Start::Keys(starts)), rank: rank::REFERENCE })
+            let starts = facts.iter().map(|&key| KeyStart::of(key, true)).collect();
+            Ok(Clause::implied(Condition::AnyFact(facts), Some(Start::Keys(starts)), rank::REFERENCE))
         }
         Some(Modifier::Not) => Ok(Clause::filter(Condition::Not(Box::new(Condition::AnyFact(facts))))),
         Some(_) => Err(unsupported(code, "this modifier")),
@@ -279,10 +272,7 @@ fn range(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, code
         let range = Condition::Range { key, test };
         Ok(match unit {
             None => range,
-            Some(unit) => {
-                let unit = crate::facts::unit_key(resource_type, code, &unit);
-                Condition::All(vec![range, Condition::AnyFact(vec![unit])])
-            }
+            Some(unit) => qualified(key, unit_key(resource_type, code, &unit), |key| Condition::Range { key, test }),
         })
     })?;
     let start = match conditions.as_slice() {
@@ -293,7 +283,14 @@ fn range(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, code
         (1, Some(one)) => one,
         (_, last) => Condition::Any(conditions.into_iter().chain(last).collect()),
     };
-    Ok(Clause { condition, start, rank: rank::RANGE })
+    Ok(Clause::implied(condition, start, rank::RANGE))
+}
+
+/// That an entry of `key` passes the test, and that its value has the fact `name` as well: see
+/// `Facts::add_qualified` for the two ways in which it is laid down.
+fn qualified(key: Key, name: Key, test: impl Fn(Key) -> Condition) -> Condition {
+    let together = Condition::All(vec![Condition::AnyFact(vec![name]), test(key)]);
+    Condition::Any(vec![together, test(qualified_key(name))])
 }
 
 /// How the stored interval must lie, and in which unit.
@@ -316,6 +313,12 @@ fn range_test(
     })
 }
 
+/// What is asked of a composite's one component that is no fact.
+enum Asked {
+    Range(RangeCondition<i64>),
+    Text(TextTest),
+}
+
 /// `code$value`: all components of one and the same element, as `Facts` lays them down. The entry with the
 /// ranged component's interval has the exact ones in its key, without systems and units; those are facts.
 fn composite(
@@ -325,53 +328,87 @@ fn composite(
     code: &str,
     value: &str,
 ) -> Result<Clause> {
-    let conditions = each(&parameter.code, value, |one| {
-        let parts: Vec<&str> = split_components(one).collect();
-        if parts.len() != parameter.components.len() {
-            return Err(SearchError::Value { value: one.to_owned(), expected: "composite with all its components" });
-        }
-        let (mut exact, mut plain, mut test) = (Vec::new(), Vec::new(), None);
-        for ((_, kind), part) in parameter.components.iter().zip(parts) {
-            match *kind {
-                ParameterType::Token => {
-                    let TokenQuery { system, code } = TokenQuery::parse(part)?;
-                    let code = code.unwrap_or_default();
-                    plain.push(format!("|{code}"));
-                    exact.push(match system {
-                        System::Is(system) => format!("{system}|{code}"),
-                        System::Absent => format!("-|{code}"),
-                        System::Any => format!("|{code}"),
-                    });
-                    continue;
-                }
-                ParameterType::Reference => exact.push(part.to_owned()),
-                ParameterType::Uri => exact.push(UriQuery::parse(part)?.0),
-                ParameterType::String => exact.push(indexed_string(&StringQuery::parse(part)?.normalized)),
-                kind => {
-                    let (range, unit) = range_test(view, kind, part)?;
-                    test = Some(range);
-                    if kind == ParameterType::Quantity {
-                        plain.push(String::new());
-                        exact.push(unit.unwrap_or_default());
-                    }
-                    continue;
-                }
+    let mut entries = Vec::new();
+    let mut conditions = Vec::new();
+    for one in split_values(value) {
+        let (plain, exact, asked) = components(view, parameter, one)?;
+        let (key, name) = (composite_key(resource_type, code, &plain), composite_key(resource_type, code, &exact));
+        let Some(asked) = asked else {
+            conditions.push(Condition::AnyFact(vec![name]));
+            continue;
+        };
+        let test = |key| match &asked {
+            Asked::Range(test) => Condition::Range { key, test: *test },
+            Asked::Text(test) => Condition::Text { key, test: test.clone() },
+        };
+        conditions.push(if key == name { test(key) } else { qualified(key, name, test) });
+        entries.push(match asked {
+            Asked::Range(test) => Start::Range { key, test },
+            Asked::Text(test) => Start::Text { key, test },
+        });
+    }
+    let single = conditions.len() == 1;
+    let start = entries.pop().filter(|_| single);
+    Ok(Clause { condition: Condition::Any(conditions), start, rank: rank::CODE, implied: false })
+}
+
+/// The exact components of a composite value, without and with systems and units, and what is asked of the
+/// other one.
+type Components = (Vec<String>, Vec<String>, Option<Asked>);
+
+fn components(view: &View<'_>, parameter: &SearchParameter, value: &str) -> Result<Components> {
+    let code = parameter.code.as_str();
+    let refused = |error| refused(code, error);
+    let parts: Vec<&str> = split_components(value).collect();
+    if parts.len() != parameter.components.len() {
+        return Err(invalid(code, "a composite takes a value for each of its components, separated by '$'"));
+    }
+    let (mut plain, mut exact, mut asked) = (Vec::new(), Vec::new(), None);
+    for ((_, kind), part) in parameter.components.iter().zip(parts) {
+        let next = match *kind {
+            ParameterType::Token => {
+                let TokenQuery { system, code: token } = TokenQuery::parse(part).map_err(refused)?;
+                let Some(token) = token else { return Err(unsupported(code, "a component that is only a system")) };
+                plain.push(format!("|{token}"));
+                exact.push(match system {
+                    System::Is(system) => format!("{system}|{token}"),
+                    System::Absent => format!("-|{token}"),
+                    System::Any => format!("|{token}"),
+                });
+                continue;
             }
-            plain.extend(exact.last().cloned());
+            ParameterType::Reference => match ReferenceQuery::parse(part, None, view.base).map_err(refused)? {
+                ReferenceQuery::Resource { resource_type, id } => {
+                    plain.push(format!("{resource_type}/{id}"));
+                    exact.push(format!("{resource_type}/{id}"));
+                    continue;
+                }
+                _ => return Err(unsupported(code, "a component that is a reference without its type")),
+            },
+            ParameterType::Uri => {
+                let uri = UriQuery::parse(part).map_err(refused)?.0;
+                plain.push(uri.clone());
+                exact.push(uri);
+                continue;
+            }
+            ParameterType::String => {
+                let text = StringQuery::parse(part).map_err(refused)?.normalized;
+                Asked::Text(TextTest::StartsWith(indexed_string(&text)))
+            }
+            kind => {
+                let (range, unit) = range_test(view, kind, part).map_err(refused)?;
+                if kind == ParameterType::Quantity {
+                    plain.push(String::new());
+                    exact.push(unit.unwrap_or_default());
+                }
+                Asked::Range(range)
+            }
+        };
+        if asked.replace(next).is_some() {
+            return Err(unsupported(code, "a composite of several dates, numbers or strings"));
         }
-        let fact = Condition::AnyFact(vec![composite_key(resource_type, code, &exact)]);
-        let entry = composite_key(resource_type, code, &plain);
-        Ok(match test {
-            Some(test) if exact == plain => Condition::Range { key: entry, test },
-            Some(test) => Condition::All(vec![Condition::Range { key: entry, test }, fact]),
-            None => fact,
-        })
-    })?;
-    let start = match conditions.as_slice() {
-        [Condition::Range { key, test }] => Some(Start::Range { key: *key, test: *test }),
-        _ => None,
-    };
-    Ok(Clause { condition: Condition::Any(conditions), start, rank: rank::CODE })
+    }
+    Ok((plain, exact, asked))
 }
 
 fn chain(
@@ -381,31 +418,92 @@ fn chain(
     target: Option<&str>,
     rest: &ParameterName,
     value: &str,
-) -> Result<Condition> {
+) -> Result<Clause> {
     let parameter = lookup(view, resource_type, code)?;
     expect_reference(parameter)?;
-    let targets: Vec<&str> = match target {
+    let targets = match target {
         Some(target) => vec![target],
-        None => parameter.targets.iter().map(String::as_str).collect(),
+        None => targets(view, parameter),
     };
-    let mut alternatives = Vec::new();
-    let mut refusal = None;
+    let (mut pointing, mut refusal) = (Vec::new(), None);
     for target in targets {
         // A polymorphic reference is followed to every type that has the parameter.
         match clause(view, target, rest, value) {
-            Ok(clause) => alternatives.extend(stored_as(parameter).into_iter().map(|code| Condition::Chain {
+            Ok(clause) => pointing.extend(stored_as(parameter).into_iter().map(|code| Pointing {
                 parameter: parameter_key(resource_type, code),
                 target_type: target.to_owned(),
-                of: Box::new(clause.condition.clone()),
+                of: Box::new(clause.clone()),
             })),
             Err(error) => refusal = Some(error),
         }
     }
-    match (alternatives.is_empty(), refusal) {
-        (true, Some(error)) => Err(error),
-        (true, None) => Err(invalid(code, "nothing to follow")),
-        (false, _) => Ok(Condition::Any(alternatives)),
+    if pointing.is_empty() {
+        return Err(refusal.unwrap_or_else(|| invalid(code, "nothing to follow")));
     }
+    let alternatives = pointing.iter().map(|Pointing { parameter, target_type, of }| Condition::Chain {
+        parameter: *parameter,
+        target_type: target_type.clone(),
+        of: of.clone(),
+    });
+    let condition = Condition::Any(alternatives.collect());
+    let selective = pointing.iter().all(|one| one.of.is_selective());
+    let rank = pointing.iter().map(|one| one.of.rank).max().unwrap_or(u8::MAX).max(rank::REFERENCE);
+    Ok(Clause::implied(condition, selective.then_some(Start::Pointing(pointing)), rank))
+}
+
+fn reverse_chain(
+    view: &View<'_>,
+    resource_type: &str,
+    source: &str,
+    reference: &str,
+    rest: &ParameterName,
+    value: &str,
+) -> Result<Clause> {
+    let parameter = lookup(view, source, reference)?;
+    expect_reference(parameter)?;
+    let of = Box::new(clause(view, source, rest, value)?);
+    // Sources that point at a patient so are in the patient's compartment, where codes are indexed by patient.
+    let patients = resource_type == "Patient" && in_compartment(view, source, reference);
+    let codes = match rest {
+        ParameterName::Plain { code, modifier } if patients => codes(code, modifier.as_ref(), value)
+            .map(|codes| codes.iter().map(|token| code_key(source, code, token)).collect::<Vec<_>>()),
+        _ => None,
+    };
+    let chain = |code: &str| Condition::ReverseChain {
+        parameter: parameter_key(source, code),
+        codes: codes.clone().unwrap_or_default(),
+        source_type: source.to_owned(),
+        of: of.clone(),
+    };
+    let condition = Condition::Any(stored_as(parameter).into_iter().map(chain).collect());
+    if !(patients && of.is_selective()) {
+        return Ok(Clause::filter(condition));
+    }
+    let rank = of.rank.max(rank::REFERENCE);
+    let start = Some(Start::PatientsOf { source_type: source.to_owned(), of });
+    Ok(Clause { condition, start, rank, implied: false })
+}
+
+/// The types that a reference parameter can point at.
+fn targets<'v>(view: &View<'v>, parameter: &'v SearchParameter) -> Vec<&'v str> {
+    match parameter.targets.as_slice() {
+        [] => view.definitions.resource_types().collect(),
+        targets => targets.iter().map(String::as_str).collect(),
+    }
+}
+
+/// Whether pointing at a patient by this parameter places a resource in the patient's compartment, so that all
+/// matches are found there. The compartment's definition lists either `patient` or `subject`, which find the
+/// same patients.
+pub(super) fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
+    let listed =
+        view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
+    let lists = |code: &str| listed.iter().any(|known| known == code);
+    if listed.is_empty() {
+        return matches!(code, "patient" | "subject");
+    }
+    let parts = view.definitions.search().get(resource_type, code).map(stored_as).unwrap_or_default();
+    lists(code) || (code == "subject" && lists("patient")) || parts.iter().all(|part| lists(part))
 }
 
 /// Parses each of the values separated by commas.

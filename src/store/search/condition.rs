@@ -7,6 +7,7 @@ use salus_access::Permission;
 use salus_fhir::Key;
 use salus_fhir::search::query::RangeCondition;
 
+use super::start::Clause;
 use crate::facts::{Facts, indexed_string};
 use crate::predicate::View;
 use crate::sql::{PROBE, PROBED, Sql};
@@ -45,23 +46,26 @@ pub(crate) enum Condition {
     Rows(Vec<Key>),
     /// The row's natural date lies as demanded. Only where the parameter is the type's natural date.
     Updated(RangeCondition<i64>),
-    /// A resource that one of `references` points at satisfies `of` (a chain).
+    /// A resource of `target_type` that the row points at by `parameter` satisfies `of` (a chain).
     Chain {
-        /// Keys of the reference parameter, with the target types to look into.
+        /// Key of the reference parameter.
         parameter: Key,
         /// Type of the target.
         target_type: String,
         /// What is asked of the target.
-        of: Box<Condition>,
+        of: Box<Clause>,
     },
     /// A resource of `source_type` points at the row by `parameter` and satisfies `of` (`_has`).
     ReverseChain {
         /// Key of the reference parameter on the source.
         parameter: Key,
+        /// Keys that sources are indexed under together with the row's key, narrower than `parameter`; empty for
+        /// none.
+        codes: Vec<Key>,
         /// Type of the source.
         source_type: String,
         /// What is asked of the source.
-        of: Box<Condition>,
+        of: Box<Clause>,
     },
 }
 
@@ -116,41 +120,43 @@ impl Condition {
                 write_range(test, &updated, &format!("{updated} + 1000"), sql);
             }
             Self::Chain { parameter, target_type, of } => {
-                let target = sql.alias("t");
-                sql.push("EXISTS (SELECT FROM resource ").push(&target).push(" WHERE ").push(&target);
-                sql.push(".tenant = ").push(row).push(".tenant AND NOT ").push(&target).push(".deleted AND ");
-                sql.push(&target).push(".type = ").bind(target_type.as_str());
-                sql.push(" AND reference_key(").bind(*parameter).push(", ").push(&target).push(".rid) = ANY(");
-                sql.push(row).push(".keys) AND ");
-                view.write_related(Permission::Search, target_type, &target, sql);
-                sql.push(" AND ");
-                of.write(&target, view, sql);
-                sql.push(")");
+                // `IS TRUE` keeps the planner from joining: the matching targets are hashed once, and each
+                // row's facts looked up among them.
+                sql.push("EXISTS (SELECT FROM unnest(")
+                    .push(row)
+                    .push(".keys) k(key) WHERE (k.key IN (SELECT reference_key(");
+                sql.bind(*parameter).push(", q.rid) FROM (");
+                of.write_rows("t.rid", target_type, view, sql);
+                sql.push(") q)) IS TRUE)");
             }
-            Self::ReverseChain { parameter, source_type, of } => {
+            Self::ReverseChain { parameter, codes, source_type, of } => {
                 let (entry, source) = (sql.alias("x"), sql.alias("t"));
-                sql.push("EXISTS (SELECT FROM search_index ").push(&entry).push(" JOIN resource ").push(&source);
+                sql.push(PROBE).push("search_index ").push(&entry).push(" JOIN resource ").push(&source);
                 sql.push(" ON ").push(&source).push(".tenant = ").push(&entry).push(".tenant AND ").push(&source);
                 sql.push(".rid = ").push(&entry).push(".rid WHERE ").push(&entry).push(".tenant = ").push(row);
-                sql.push(".tenant AND ").push(&entry).push(".key = reference_key(").bind(*parameter).push(", ");
-                sql.push(row).push(".rid) AND ");
+                sql.push(".tenant AND ").push(&entry).push(".key = ");
+                let pointed = |parameter: Key, sql: &mut Sql| {
+                    _ = sql.push("reference_key(").bind(parameter).push(", ").push(row).push(".rid)");
+                };
+                match codes.as_slice() {
+                    [] => pointed(*parameter, sql),
+                    codes => {
+                        for (position, code) in codes.iter().enumerate() {
+                            sql.push(if position > 0 { ", " } else { "ANY(ARRAY[" });
+                            pointed(*code, sql);
+                        }
+                        sql.push("]) AND ");
+                        pointed(*parameter, sql);
+                        sql.push(" = ANY(").push(&source).push(".keys)");
+                    }
+                }
+                sql.push(" AND NOT ").push(&source).push(".deleted AND ").push(&source).push(".type = ");
+                sql.bind(source_type.as_str()).push(" AND ");
                 view.write_related(Permission::Search, source_type, &source, sql);
                 sql.push(" AND ");
-                of.write(&source, view, sql);
-                sql.push(")");
+                of.condition.write(&source, view, sql);
+                sql.push(PROBED);
             }
-        }
-    }
-
-    /// The condition as far as the facts of a row decide it; where the index would have to be asked, it does
-    /// not hold. The index speaks of current versions only.
-    pub fn by_facts_alone(self) -> Self {
-        match self {
-            Self::Range { .. } | Self::Text { .. } | Self::ReverseChain { .. } => Self::Nothing,
-            Self::All(all) => Self::All(all.into_iter().map(Self::by_facts_alone).collect()),
-            Self::Any(any) => Self::Any(any.into_iter().map(Self::by_facts_alone).collect()),
-            // What is negated are facts and ids (see `search::compile`).
-            other => other,
         }
     }
 

@@ -108,6 +108,11 @@ impl SearchQuery {
         Ok((query, ignored))
     }
 
+    /// Whether nothing says what to find, so that every resource of the type matches.
+    pub(crate) fn matches_everything(&self) -> bool {
+        self.filters.is_empty()
+    }
+
     /// Reads one parameter; the inner error is the reason to leave it out.
     fn read(&mut self, definitions: &Definitions, name: &str, value: &str) -> Result<std::result::Result<(), String>> {
         let bad = |message: &str| Error::Search { parameter: name.to_owned(), message: message.to_owned() };
@@ -191,7 +196,7 @@ impl SearchQuery {
             clauses.push(compile::clause(view, &self.resource_type, name, value)?);
             if let ParameterName::Plain { code, modifier } = name {
                 let modifier = modifier.as_ref();
-                if in_compartment(view, &self.resource_type, code) {
+                if compile::in_compartment(view, &self.resource_type, code) {
                     patient = compile::one_patient(view, code, modifier, value).or(patient);
                 }
                 codes.extend(compile::codes(code, modifier, value).map(|codes| (code.clone(), codes)));
@@ -209,17 +214,6 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
         [filter] => filter.compartment,
         _ => None,
     }
-}
-
-/// Whether pointing at a patient by this parameter places a resource in the patient's compartment, so
-/// that all matches are found there.
-fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
-    let listed =
-        view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
-    // `patient` is not listed where `subject` is, but finds the same.
-    let parameter = view.definitions.search().get(resource_type, code);
-    let codes = parameter.map_or_else(|| vec![code], stored_as);
-    listed.is_empty() || codes.iter().all(|code| listed.iter().any(|known| known == code))
 }
 
 fn sort_key(definitions: &Definitions, resource_type: &str, text: &str) -> std::result::Result<SortKey, String> {

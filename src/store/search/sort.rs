@@ -96,17 +96,24 @@ pub(crate) fn write_after(
     rid: &str,
     sql: &mut Sql,
 ) {
+    let last = Key(u128::from_str_radix(&cursor.rid, 16).unwrap_or_default());
+    if let [key] = keys {
+        // As a row, which an index can seek to.
+        sql.push("(").push(&value(0)).push(", ").push(rid).push(if key.descending { ") < (" } else { ") > (" });
+        bind(&cursor.values[0], sql);
+        sql.push(", ").bind(last).push(")");
+        return;
+    }
     sql.push("(");
     for (position, key) in keys.iter().enumerate() {
         sql.push(&value(position)).push(if key.descending { " < " } else { " > " });
         bind(&cursor.values[position], sql);
         sql.push(" OR (").push(&value(position)).push(" = ");
         bind(&cursor.values[position], sql);
-        sql.push(" AND ");
+        sql.push(" AND (");
     }
-    let last = Key(u128::from_str_radix(&cursor.rid, 16).unwrap_or_default());
     sql.push(rid).push(if ties_descend(keys) { " < " } else { " > " }).bind(last);
-    sql.push(&")".repeat(keys.len() + 1));
+    sql.push(&"))".repeat(keys.len())).push(")");
 }
 
 fn bind(value: &CursorValue, sql: &mut Sql) {

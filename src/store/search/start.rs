@@ -1,9 +1,12 @@
 //! Where a search starts: the index walk that yields the candidates.
 
+use salus_access::Permission;
 use salus_fhir::Key;
 use salus_fhir::search::query::RangeCondition;
 
-use super::condition::{Condition, TextTest};
+use super::condition::{Condition, TextTest, write_range, write_text};
+use crate::predicate::View;
+use crate::sql::{SEVERAL_PATIENTS, Sql};
 
 /// One way to find candidates for a condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,21 @@ pub(crate) enum Start {
     Range { key: Key, test: RangeCondition<i64> },
     /// Entries of `search_string`.
     Text { key: Key, test: TextTest },
+    /// What points at the resources of any of these.
+    Pointing(Vec<Pointing>),
+    /// The patients in whose compartments the resources of this type that satisfy the clause are.
+    PatientsOf { source_type: String, of: Box<Clause> },
+}
+
+/// References by one parameter to resources of one type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pointing {
+    /// Key of the reference parameter.
+    pub parameter: Key,
+    /// Type of the targets.
+    pub target_type: String,
+    /// What is asked of the targets.
+    pub of: Box<Clause>,
 }
 
 /// A key to walk.
@@ -27,6 +45,15 @@ pub(crate) struct KeyStart {
     pub low: Option<i64>,
     /// Whether a resource has at most one entry under the key.
     pub unique: bool,
+    /// The fact that just the rows of these entries have.
+    pub fact: Key,
+}
+
+impl KeyStart {
+    /// The entries of a key that is a fact itself.
+    pub fn of(key: Key, unique: bool) -> Self {
+        Self { key, low: None, unique, fact: key }
+    }
 }
 
 /// What one parameter asks: a condition, and perhaps a way to start from it.
@@ -38,6 +65,8 @@ pub(crate) struct Clause {
     pub start: Option<Start>,
     /// How selective the start usually is; the lowest is taken.
     pub rank: u8,
+    /// Whether all that the start yields satisfies the condition, so that it need not be tested.
+    pub implied: bool,
 }
 
 /// Usual selectivity of a start, best first.
@@ -57,6 +86,106 @@ pub(crate) mod rank {
 impl Clause {
     /// A condition that no index walk serves.
     pub fn filter(condition: Condition) -> Self {
-        Self { condition, start: None, rank: u8::MAX }
+        Self { condition, start: None, rank: u8::MAX, implied: false }
+    }
+
+    /// A condition that holds of all that `start` yields.
+    pub fn implied(condition: Condition, start: Option<Start>, rank: u8) -> Self {
+        Self { condition, start, rank, implied: true }
+    }
+
+    /// Whether its start yields few rows as a rule, few enough to go on from.
+    pub fn is_selective(&self) -> bool {
+        self.start.is_some() && self.rank <= rank::TEXT
+    }
+
+    /// Appends a SELECT of `columns` (of alias `t`) of the current rows of a type that satisfy the clause and
+    /// that the caller may search: what a chain passes through.
+    pub fn write_rows(&self, columns: &str, resource_type: &str, view: &View<'_>, sql: &mut Sql) {
+        sql.push("SELECT ").push(columns).push(" FROM ");
+        if let Some(start) = &self.start {
+            start.write(view, sql);
+            sql.push(" s JOIN resource t ON t.tenant = s.tenant AND t.rid = s.rid");
+        } else {
+            sql.push("resource t");
+        }
+        sql.push(" WHERE t.tenant = ").bind(view.access.tenant()).push(" AND NOT t.deleted AND t.type = ");
+        sql.bind(resource_type).push(" AND ");
+        view.write_related(Permission::Search, resource_type, "t", sql);
+        if !(self.implied && self.start.is_some()) {
+            sql.push(" AND ");
+            self.condition.write("t", view, sql);
+        }
+    }
+}
+
+impl Start {
+    /// Appends a subselect of `tenant` and `rid` of the candidates, each once.
+    pub fn write(&self, view: &View<'_>, sql: &mut Sql) {
+        let tenant = view.access.tenant();
+        match self {
+            Self::Rows(rows) => {
+                sql.push("(SELECT tenant, rid FROM resource WHERE tenant = ").bind(tenant);
+                sql.push(" AND rid = ANY(").bind(rows.as_slice()).push("))");
+            }
+            Self::Keys(keys) => {
+                sql.push("(SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE ");
+                match keys.iter().all(|key| key.low.is_none()) {
+                    true => {
+                        let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
+                        sql.push("s.tenant = ").bind(tenant).push(" AND s.key = ANY(").bind(keys.as_slice()).push(")");
+                    }
+                    false => keys.iter().enumerate().for_each(|(position, key)| {
+                        sql.push(if position > 0 { " OR (" } else { "(" });
+                        key.write(tenant, sql);
+                        sql.push(")");
+                    }),
+                }
+                sql.push(")");
+            }
+            Self::Range { key, test } => {
+                sql.push(
+                    "(SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE s.high IS NOT NULL AND s.tenant = ",
+                );
+                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
+                write_range(test, "s.low", "s.high", sql);
+                sql.push(")");
+            }
+            Self::Text { key, test } => {
+                sql.push("(SELECT DISTINCT s.tenant, s.rid FROM search_string s WHERE s.tenant = ");
+                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
+                write_text(test, "s", sql);
+                sql.push(")");
+            }
+            Self::Pointing(all) => {
+                sql.push("(");
+                for (position, Pointing { parameter, target_type, of }) in all.iter().enumerate() {
+                    sql.push(if position > 0 { " UNION " } else { "" });
+                    sql.push("SELECT DISTINCT x.tenant, x.rid FROM (");
+                    of.write_rows("t.rid", target_type, view, sql);
+                    sql.push(") q JOIN search_index x ON x.tenant = ").bind(tenant).push(" AND x.key = reference_key(");
+                    sql.bind(*parameter).push(", q.rid)");
+                }
+                sql.push(")");
+            }
+            Self::PatientsOf { source_type, of } => {
+                sql.push("(SELECT DISTINCT ").bind(tenant).push(" AS tenant, p.rid FROM (");
+                of.write_rows("t.patient, t.keys", source_type, view, sql);
+                // A row in several compartments has the patients among its facts; a row is found by none of
+                // the others.
+                sql.push(") q, unnest(CASE WHEN q.patient = ").bind(SEVERAL_PATIENTS);
+                sql.push(" THEN q.keys ELSE ARRAY[q.patient] END) p(rid))");
+            }
+        }
+    }
+}
+
+impl KeyStart {
+    /// Appends the condition on entries `s`.
+    pub fn write(&self, tenant: i32, sql: &mut Sql) {
+        sql.push("s.tenant = ").bind(tenant).push(" AND s.key = ").bind(self.key);
+        if let Some(low) = self.low {
+            sql.push(" AND s.low = ").bind(low);
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use salus_fhir::Key;
 
-use super::condition::{Condition, write_range, write_text};
+use super::condition::Condition;
 use super::sort::{Cursor, SortBy, SortKey, write_after, write_order};
 use super::start::{Clause, KeyStart, Start, rank};
 use crate::facts::{compartment_key, patient_code_key, type_key};
@@ -40,7 +40,7 @@ impl Compiled {
         let mut best: (u8, Option<usize>, Start) = match (patient, codes.first()) {
             (Some(patient), Some((parameter, codes))) => {
                 let keys = codes.iter().map(|code| patient_code_key(resource_type, patient, parameter, code));
-                let keys = keys.map(|key| KeyStart { key, low: None, unique: false }).collect();
+                let keys = keys.map(|key| KeyStart::of(key, false)).collect();
                 (rank::PATIENT_AND_CODE, None, Start::Keys(keys))
             }
             (Some(patient), None) => (rank::COMPARTMENT, None, one_key(compartment_key(resource_type, patient))),
@@ -57,7 +57,7 @@ impl Compiled {
         let conditions = clauses
             .into_iter()
             .enumerate()
-            .filter(|(position, _)| Some(*position) != implied)
+            .filter(|(position, clause)| !(clause.implied && Some(*position) == implied))
             .map(|(_, clause)| clause.condition)
             .collect();
         Self { resource_type: resource_type.to_owned(), start, conditions, sort }
@@ -114,7 +114,7 @@ impl Compiled {
     fn write_index_count(&self, key: KeyStart, view: &View<'_>, sql: &mut Sql) {
         sql.push(if key.unique { "SELECT count(*)" } else { "SELECT count(DISTINCT s.rid)" });
         sql.push(" FROM search_index s WHERE ");
-        write_key(key, view.access.tenant(), sql);
+        key.write(view.access.tenant(), sql);
         sql.push(" AND ((s.patient <> ").bind(SEVERAL_PATIENTS).push(" AND NOT EXISTS (SELECT FROM consent_rule c");
         sql.push(" WHERE c.tenant = s.tenant AND c.patient = s.patient)");
         if !view.permits_by_default() {
@@ -144,7 +144,7 @@ impl Compiled {
         sql.push(if key.unique { "SELECT r.rid" } else { "SELECT DISTINCT ON (s.sort, s.rid) r.rid" });
         sql.push(", s.sort AS s0, ").push(&columns("r")).push(" FROM search_index s JOIN resource r");
         sql.push(" ON r.tenant = s.tenant AND r.rid = s.rid WHERE ");
-        write_key(key, view.access.tenant(), sql);
+        key.write(view.access.tenant(), sql);
         if let Some(cursor) = after
             && let Some(super::sort::CursorValue::Long(sort)) = cursor.values.first()
         {
@@ -152,8 +152,8 @@ impl Compiled {
             sql.push(" AND s.sort ").push(if self.sort[0].descending { "<= " } else { ">= " }).bind(*sort);
         }
         if !before.is_empty() {
-            let keys: Vec<Key> = before.iter().map(|start| start.key).collect();
-            sql.push(" AND NOT r.keys && ").bind(keys.as_slice());
+            let facts: Vec<Key> = before.iter().map(|start| start.fact).collect();
+            sql.push(" AND NOT r.keys && ").bind(facts.as_slice());
         }
         self.write_filters(view, "r", sql);
         if let Some(cursor) = after {
@@ -177,38 +177,9 @@ impl Compiled {
 
     /// ` FROM` the candidates, each once, as `r`.
     fn write_candidates(&self, view: &View<'_>, sql: &mut Sql) {
-        let tenant = view.access.tenant();
-        match &self.start {
-            Start::Rows(rows) => {
-                _ = sql
-                    .push(" FROM (SELECT * FROM resource WHERE tenant = ")
-                    .bind(tenant)
-                    .push(" AND rid = ANY(")
-                    .bind(rows.as_slice())
-                    .push(")) r")
-            }
-            Start::Keys(keys) => {
-                sql.push(" FROM (SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE ");
-                for (position, key) in keys.iter().enumerate() {
-                    sql.push(if position > 0 { " OR (" } else { "(" });
-                    write_key(*key, tenant, sql);
-                    sql.push(")");
-                }
-                sql.push(") s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
-            }
-            Start::Range { key, test } => {
-                sql.push(" FROM (SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE s.high IS NOT NULL AND s.tenant = ");
-                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
-                write_range(test, "s.low", "s.high", sql);
-                sql.push(") s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
-            }
-            Start::Text { key, test } => {
-                sql.push(" FROM (SELECT DISTINCT s.tenant, s.rid FROM search_string s WHERE s.tenant = ");
-                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
-                write_text(test, "s", sql);
-                sql.push(") s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
-            }
-        }
+        sql.push(" FROM ");
+        self.start.write(view, sql);
+        sql.push(" s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
     }
 
     /// ` AND` everything else that must hold of `row`: it is current, of the type, the caller may see
@@ -231,12 +202,5 @@ impl Compiled {
 }
 
 fn one_key(key: Key) -> Start {
-    Start::Keys(vec![KeyStart { key, low: None, unique: true }])
-}
-
-fn write_key(key: KeyStart, tenant: i32, sql: &mut Sql) {
-    sql.push("s.tenant = ").bind(tenant).push(" AND s.key = ").bind(key.key);
-    if let Some(low) = key.low {
-        sql.push(" AND s.low = ").bind(low);
-    }
+    Start::Keys(vec![KeyStart::of(key, true)])
 }
