@@ -12,7 +12,7 @@ use crate::request::FhirRequest;
 /// 400 for an `If-Match` that names no version of ours.
 pub fn precondition(request: &FhirRequest<'_>) -> Result<Precondition, Failure> {
     match (&request.if_match, request.if_none_match.as_deref().map(str::trim)) {
-        (Some(tag), _) if tag.trim() == "*" => Ok(Precondition::None),
+        (Some(tag), _) if tag.trim() == "*" => Ok(Precondition::Present),
         (Some(tag), _) => version_of(tag).map(Precondition::Version).ok_or_else(|| {
             Failure::new(400, IssueCode::Invalid, format!("If-Match must be a version such as W/\"3\", not {tag}"))
         }),

@@ -83,6 +83,8 @@ impl From<StoreError> for Failure {
             StoreError::Gone { .. } => (410, IssueCode::Deleted),
             StoreError::VersionConflict { .. } => (412, IssueCode::Conflict),
             StoreError::MultipleMatches { .. } => (412, IssueCode::MultipleMatches),
+            StoreError::IdTaken { .. } => (409, IssueCode::Conflict),
+            StoreError::IdMismatch { .. } => (400, IssueCode::Invalid),
             StoreError::UnresolvedReference { .. } => (400, IssueCode::NotFound),
             StoreError::DuplicateChange { .. } => (400, IssueCode::Duplicate),
             StoreError::OutsideGrant { .. } => (403, IssueCode::Forbidden),

@@ -36,12 +36,28 @@ pub enum Error {
         current: i32,
     },
     /// 412 `multiple-matches`: a conditional interaction or reference found several resources.
-    #[error("{criteria} matches {count} resources; it must match at most one")]
+    #[error("{criteria} matches more than {most} resource(s)")]
     MultipleMatches {
         /// The criteria, as sent.
         criteria: String,
-        /// How many matched (counting stops early).
-        count: usize,
+        /// How many it may match.
+        most: usize,
+    },
+    /// 409 `conflict`: a conditional update matched nothing, but the id it brings is taken.
+    #[error("{resource_type}/{id} exists, but is not what the criteria match")]
+    IdTaken {
+        /// Type of the resource.
+        resource_type: String,
+        /// The id in the body.
+        id: String,
+    },
+    /// 400 `invalid`: the body's id is not that of the resource which the criteria match.
+    #[error("the resource has id {sent}, but the criteria match {found}")]
+    IdMismatch {
+        /// The id in the body.
+        sent: String,
+        /// The id of the match.
+        found: String,
     },
     /// 400 `not-found`: a reference that a transaction must resolve leads nowhere.
     #[error("{location}: {message}")]
@@ -51,7 +67,7 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
-    /// 409 `duplicate`: two changes of one transaction are about the same resource.
+    /// 400 `duplicate`: two changes of one transaction are about the same resource.
     #[error("the transaction changes {resource_type}/{id} twice")]
     DuplicateChange {
         /// Type of the resource.

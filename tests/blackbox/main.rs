@@ -6,8 +6,16 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod conditional;
+mod consent;
+mod durability;
 mod harness;
+mod history;
+mod lossless;
+mod rest;
 mod risk_score;
+mod surfaces;
+mod transaction;
 mod wire;
 
 pub(crate) use harness::{Answer, Client, Salus};

@@ -78,3 +78,17 @@ fn parse(received: &[u8]) -> Answer {
         lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim(), value.trim())).collect();
     Answer::new(status, String::from_utf8_lossy(&received[end + 4..]).into_owned(), &headers)
 }
+
+/// Runs `act` on `number` threads at once; gives what each came to.
+pub fn race<T: Send>(number: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = std::sync::Barrier::new(number);
+    let run = |position| {
+        start.wait();
+        act(position)
+    };
+    std::thread::scope(|scope| {
+        let run = &run;
+        let racers: Vec<_> = (0..number).map(|position| scope.spawn(move || run(position))).collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+    })
+}

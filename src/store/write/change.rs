@@ -42,6 +42,8 @@ pub enum Precondition {
     None,
     /// `If-Match: W/"n"`: this is the current version.
     Version(i32),
+    /// `If-Match: *`: there is a current version, whichever.
+    Present,
     /// `If-None-Match: *`: there is no current version.
     Absent,
 }

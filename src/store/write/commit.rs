@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Remains, Retired};
 use super::change::{Change, Precondition, Written};
 use super::group;
+use super::transaction::EntryError;
 use crate::sql::{Sql, uuid};
 use crate::{Error, Result, Store};
 
@@ -80,20 +81,25 @@ impl Store {
         audit: &impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
     ) -> Result<Vec<Written>> {
         refuse_duplicates(changes)?;
-        let written = self.write_in(transaction, changes).await?;
+        let written = self.write_in(transaction, changes).await.map_err(|error| error.error)?;
         self.audit().insert(transaction, &audit(&written)).await?;
         Ok(written)
     }
 
     /// Makes changes inside a transaction, without audit records.
-    pub(super) async fn write_in(&self, transaction: &Transaction<'_>, changes: &[Change]) -> Result<Vec<Written>> {
+    /// [`EntryError::entry`] is the position among `changes`.
+    pub(super) async fn write_in(
+        &self,
+        transaction: &Transaction<'_>,
+        changes: &[Change],
+    ) -> std::result::Result<Vec<Written>, EntryError> {
         let current = self.lock(transaction, changes).await?;
         let mut batch = Batch::default();
         let mut written = Vec::with_capacity(changes.len());
         let mut retired = Retired::default();
-        for change in changes {
+        for (position, change) in changes.iter().enumerate() {
             let row = current.get(&uuid(change.rid()));
-            let (outcome, replaces) = self.apply(change, row, &mut batch)?;
+            let (outcome, replaces) = self.apply(change, row, &mut batch).map_err(|error| error.at(position))?;
             if let (true, Some(row)) = (replaces, row) {
                 retired.push(uuid(change.rid()), &row.remains);
             }
@@ -160,7 +166,7 @@ impl Store {
     fn apply(&self, change: &Change, current: Option<&Current>, batch: &mut Batch) -> Result<(Written, bool)> {
         let live = current.filter(|row| !row.deleted);
         // What never was cannot be told from what may not be seen, whatever If-Match says.
-        let demands = matches!(change.precondition, Precondition::Version(_));
+        let demands = matches!(change.precondition, Precondition::Version(_) | Precondition::Present);
         if current.map_or(demands, |row| !row.visible) {
             return Err(not_found(change));
         }
@@ -210,6 +216,7 @@ fn check_precondition(change: &Change, live: Option<&Current>) -> Result<()> {
     let holds = match change.precondition {
         Precondition::None => true,
         Precondition::Version(version) => live.is_some_and(|row| row.version == version),
+        Precondition::Present => live.is_some(),
         Precondition::Absent => live.is_none(),
     };
     if holds {

@@ -13,6 +13,7 @@ use salus_audit::AuditRecord;
 use salus_fhir::json::Value;
 
 use super::change::{Change, Method, Precondition, Written};
+use super::conditional::{canonical, most_deletions};
 use crate::row::Version;
 use crate::{Error, Result, Store};
 
@@ -60,8 +61,27 @@ pub fn new_id() -> String {
 enum Resolved {
     /// Nothing to write: a conditional create found this.
     Found(Version),
-    /// This resource is to be written.
-    Write { id: String, new: bool },
+    /// Nothing to write: the entry at this position creates what these criteria ask for.
+    Same(usize, String),
+    /// A new resource under an id of ours.
+    Create(String),
+    /// Whatever is or is not under this id.
+    Put(String),
+    /// A new resource under an id of the client's.
+    PutNew(String),
+    /// These go; none, where a conditional deletion matches nothing.
+    Delete(Vec<String>),
+}
+
+impl Resolved {
+    /// The id that references to the entry lead to.
+    fn id(&self) -> Option<&str> {
+        match self {
+            Self::Found(version) => Some(&version.id),
+            Self::Same(_, id) | Self::Create(id) | Self::Put(id) | Self::PutNew(id) => Some(id),
+            Self::Delete(ids) => ids.first().map(String::as_str),
+        }
+    }
 }
 
 impl Store {
@@ -112,129 +132,145 @@ impl Store {
             })
             .collect();
         self.lock_criteria(transaction, &criteria).await?;
-        let mut outcomes: Vec<Option<Written>> = vec![None; entries.len()];
+        let mut outcomes: Vec<Vec<Written>> = vec![Vec::new(); entries.len()];
         let (deletions, rest): (Vec<usize>, Vec<usize>) =
             (0..entries.len()).partition(|&position| entries[position].method == Method::Delete);
         let mut changes = Vec::with_capacity(entries.len());
         for positions in [&deletions, &rest] {
             let resolved = self.resolve(transaction, entries, positions).await?;
-            let group = self.changes(transaction, entries, positions, &resolved).await?;
-            let written = self.write_in(transaction, &group).await?;
-            let mut written = written.into_iter();
-            for (&position, resolved) in positions.iter().zip(&resolved) {
-                outcomes[position] = match resolved {
-                    Some(Resolved::Found(version)) => Some(found(version)),
-                    Some(Resolved::Write { .. }) => written.next(),
-                    None => Some(nothing(&entries[position])),
-                };
-            }
+            let (group, origins) = self.changes(transaction, entries, positions, &resolved).await?;
+            let done = changes.len();
             changes.extend(group);
+            super::commit::refuse_duplicates(&changes)?;
+            let written = self.write_in(transaction, &changes[done..]).await;
+            let written = written.map_err(|error| blame(error, &origins, &resolved, positions))?;
+            for (position, written) in origins.into_iter().zip(written) {
+                outcomes[position].push(written);
+            }
+            for (&position, resolved) in positions.iter().zip(&resolved) {
+                match resolved {
+                    Resolved::Found(version) => outcomes[position].push(found(version)),
+                    Resolved::Same(first, _) => {
+                        let same = outcomes[*first].first().map(|one| Written {
+                            created: false,
+                            changed: false,
+                            ..one.clone()
+                        });
+                        outcomes[position].extend(same);
+                    }
+                    Resolved::Delete(ids) if ids.is_empty() => outcomes[position].push(nothing(&entries[position])),
+                    _ => {}
+                }
+            }
         }
-        super::commit::refuse_duplicates(&changes)?;
-        let written: Vec<Written> = outcomes.into_iter().flatten().collect();
-        self.audit().insert(transaction, &audit(&written)).await?;
-        Ok(written)
+        let all: Vec<Written> = outcomes.iter().flatten().cloned().collect();
+        self.audit().insert(transaction, &audit(&all)).await?;
+        Ok(outcomes.into_iter().filter_map(|mut of_entry| of_entry.pop()).collect())
     }
 
-    /// Finds what each entry is about. `None`: a conditional deletion that matches nothing.
+    /// Finds what each entry is about.
     async fn resolve(
         &self,
         transaction: &Transaction<'_>,
         entries: &[Entry<'_>],
         positions: &[usize],
-    ) -> std::result::Result<Vec<Option<Resolved>>, EntryError> {
-        let mut resolved = Vec::with_capacity(positions.len());
+    ) -> std::result::Result<Vec<Resolved>, EntryError> {
+        let mut resolved: Vec<Resolved> = Vec::with_capacity(positions.len());
+        // Criteria that matched nothing, and the entry that will create what they ask for.
+        let mut created: HashMap<String, (usize, String)> = HashMap::new();
         for &position in positions {
             let entry = &entries[position];
-            let one = self.resolve_entry(transaction, entry).await.map_err(|error| error.at(position))?;
+            let mut one = self.resolve_entry(transaction, entry).await.map_err(|error| error.at(position))?;
+            if let (Target::NewUnless(criteria), Resolved::Create(id)) = (&entry.target, &one) {
+                let first = created.entry(canonical(&entry.resource_type, criteria));
+                let (first, id) = first.or_insert_with(|| (position, id.clone())).clone();
+                if first != position {
+                    one = Resolved::Same(first, id);
+                }
+            }
             resolved.push(one);
         }
         Ok(resolved)
     }
 
-    async fn resolve_entry(&self, transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<Option<Resolved>> {
-        let find = |criteria| self.find_one(transaction, &entry.access, &entry.resource_type, criteria);
+    async fn resolve_entry(&self, transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<Resolved> {
+        let find = |criteria, most| self.find(transaction, &entry.access, &entry.resource_type, criteria, most);
+        let deletes = entry.method == Method::Delete;
         Ok(match &entry.target {
-            Target::Id(id) => Some(Resolved::Write { id: id.clone(), new: false }),
-            Target::New => Some(Resolved::Write { id: new_id(), new: true }),
-            Target::NewUnless(criteria) => Some(match find(criteria).await? {
+            Target::Id(id) if deletes => Resolved::Delete(vec![id.clone()]),
+            Target::Id(id) => Resolved::Put(id.clone()),
+            Target::New => Resolved::Create(new_id()),
+            Target::NewUnless(criteria) => match find(criteria, 1).await?.pop() {
                 Some(version) => Resolved::Found(version),
-                None => Resolved::Write { id: new_id(), new: true },
-            }),
-            Target::Criteria(criteria) => match find(criteria).await? {
-                Some(version) => {
-                    let named = entry.resource.as_ref().and_then(|resource| resource.get_str("id"));
-                    if named.is_some_and(|id| id != version.id) {
-                        let message = format!(
-                            "the resource has id {}, but the criteria match {}",
-                            named.unwrap_or(""),
-                            version.id
-                        );
-                        return Err(Error::UnresolvedReference { location: entry.location.clone(), message });
-                    }
-                    Some(Resolved::Write { id: version.id, new: false })
-                }
-                None if entry.method == Method::Delete => None,
-                // R4 http.html#cond-update: no match creates, under the client's id if it gives one.
-                None => Some(match entry.resource.as_ref().and_then(|resource| resource.get_str("id")) {
-                    Some(id) => Resolved::Write { id: id.to_owned(), new: false },
-                    None => Resolved::Write { id: new_id(), new: true },
-                }),
+                None => Resolved::Create(new_id()),
             },
+            Target::Criteria(criteria) if deletes => {
+                let most = most_deletions(&entry.resource_type, criteria)?;
+                Resolved::Delete(find(criteria, most).await?.into_iter().map(|version| version.id).collect())
+            }
+            Target::Criteria(criteria) => {
+                let sent = entry.resource.as_ref().and_then(|resource| resource.get_str("id")).map(str::to_owned);
+                match (find(criteria, 1).await?.pop(), sent) {
+                    (Some(version), Some(sent)) if sent != version.id => {
+                        return Err(Error::IdMismatch { sent, found: version.id });
+                    }
+                    (Some(version), _) => Resolved::Put(version.id),
+                    // R4 http.html#cond-update: no match creates, under the client's id if it gives one.
+                    (None, Some(sent)) => Resolved::PutNew(sent),
+                    (None, None) => Resolved::Create(new_id()),
+                }
+            }
         })
     }
 
-    /// The changes of the entries at `positions`, their references rewritten.
+    /// The changes of the entries at `positions`, their references rewritten, and the position that each
+    /// comes from.
     async fn changes(
         &self,
         transaction: &Transaction<'_>,
         entries: &[Entry<'_>],
         positions: &[usize],
-        resolved: &[Option<Resolved>],
-    ) -> std::result::Result<Vec<Change>, EntryError> {
+        resolved: &[Resolved],
+    ) -> std::result::Result<(Vec<Change>, Vec<usize>), EntryError> {
         let mut references: HashMap<String, String> = HashMap::new();
         for (&position, resolved) in positions.iter().zip(resolved) {
             let entry = &entries[position];
-            let id = match resolved {
-                Some(Resolved::Write { id, .. }) => id,
-                Some(Resolved::Found(version)) => &version.id,
-                None => continue,
-            };
-            if let Some(full_url) = &entry.full_url {
+            if let (Some(full_url), Some(id)) = (&entry.full_url, resolved.id()) {
                 references.insert(full_url.clone(), format!("{}/{id}", entry.resource_type));
             }
         }
         let mut changes = Vec::with_capacity(positions.len());
+        let mut origins = Vec::with_capacity(positions.len());
         for (&position, resolved) in positions.iter().zip(resolved) {
             let entry = &entries[position];
-            let Some(Resolved::Write { id, new }) = resolved else { continue };
-            let content = match &entry.resource {
-                None => None,
-                Some(resource) => {
-                    let mut resource = resource.clone();
-                    self.resolve_references(transaction, entry, &mut resource, &mut references)
-                        .await
-                        .map_err(|error| error.at(position))?;
-                    Some(self.content(&entry.resource_type, id, &resource))
-                }
-            };
-            let method = if *new {
-                Method::Post
-            } else if entry.method == Method::Post {
-                Method::Put
-            } else {
-                entry.method
-            };
-            changes.push(Change {
+            let change = |id: &str, method, precondition, content| Change {
                 access: entry.access.clone(),
                 resource_type: entry.resource_type.clone(),
-                id: id.clone(),
+                id: id.to_owned(),
                 method,
                 content,
-                precondition: entry.precondition,
-            });
+                precondition,
+            };
+            let (id, method, precondition) = match resolved {
+                Resolved::Found(_) | Resolved::Same(..) => continue,
+                Resolved::Delete(ids) => {
+                    changes.extend(ids.iter().map(|id| change(id, Method::Delete, entry.precondition, None)));
+                    origins.extend(ids.iter().map(|_| position));
+                    continue;
+                }
+                Resolved::Create(id) => (id, Method::Post, entry.precondition),
+                Resolved::Put(id) => (id, entry.method, entry.precondition),
+                Resolved::PutNew(id) => (id, entry.method, Precondition::Absent),
+            };
+            let Some(mut resource) = entry.resource.clone() else { continue };
+            self.resolve_references(transaction, entry, &mut resource, &mut references)
+                .await
+                .map_err(|error| error.at(position))?;
+            let content = self.content(&entry.resource_type, id, &resource);
+            changes.push(change(id, method, precondition, Some(content)));
+            origins.push(position);
         }
-        Ok(changes)
+        Ok((changes, origins))
     }
 
     /// Rewrites what points at other entries or is a conditional reference (`Type?criteria`).
@@ -330,6 +366,19 @@ fn nothing(entry: &Entry<'_>) -> Written {
     }
 }
 
+/// Says of a change that failed which entry it came from, in that entry's terms.
+fn blame(error: EntryError, origins: &[usize], resolved: &[Resolved], positions: &[usize]) -> EntryError {
+    let Some(position) = error.entry.and_then(|change| origins.get(change).copied()) else { return error };
+    let of_entry = positions.iter().position(|&known| known == position).map(|index| &resolved[index]);
+    let error = match (error.error, of_entry) {
+        (Error::VersionConflict { resource_type, id, .. }, Some(Resolved::PutNew(_))) => {
+            Error::IdTaken { resource_type, id }
+        }
+        (error, _) => error,
+    };
+    error.at(position)
+}
+
 /// A failure, and the entry it is about, if it is about one.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
@@ -347,7 +396,7 @@ impl From<Error> for EntryError {
 }
 
 impl Error {
-    fn at(self, entry: usize) -> EntryError {
+    pub(super) fn at(self, entry: usize) -> EntryError {
         EntryError { entry: Some(entry), error: self }
     }
 }
