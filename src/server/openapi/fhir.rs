@@ -24,10 +24,13 @@ struct Http {
 
 const PREFER: (&str, &str) = ("Prefer", "return=minimal, return=representation or return=OperationOutcome");
 const IF_MATCH: (&str, &str) = ("If-Match", "The version it must have, W/\"2\"; otherwise 412");
-const CRITERIA: (&str, &str) = ("criteria", "Search parameters of the type, which must match at most one resource");
+/// Stands for any search parameters of the type.
+pub(super) const CRITERIA: &str = "criteria";
+const ONE_MATCH: (&str, &str) = (CRITERIA, "Search parameters of the type, which must match at most one resource");
 
 const PAGED: Pairs = &[("_count", "Most entries of a page"), ("_since", "Only versions from this instant on")];
 const SEARCH: Pairs = &[
+    (CRITERIA, "Search parameters of the type, as the CapabilityStatement lists them"),
     ("_id", "Logical ids"),
     ("_lastUpdated", "When it changed"),
     ("_count", "Most matches of a page"),
@@ -87,7 +90,7 @@ const HTTP: [Http; 14] = [
         )
     },
     Http {
-        query: &[CRITERIA],
+        query: &[ONE_MATCH],
         headers: &[IF_MATCH, PREFER],
         body: Some(FHIR_JSON),
         ..http(
@@ -104,7 +107,7 @@ const HTTP: [Http; 14] = [
         ..http("delete", "DELETE", "/fhir/{type}/{id}", "Deletes a resource", "system/*.d", DELETED)
     },
     Http {
-        query: &[CRITERIA],
+        query: &[ONE_MATCH],
         ..http("delete", "DELETE", "/fhir/{type}", "Deletes the one resource that matches", "system/*.ds", DELETED)
     },
     Http {

@@ -10,7 +10,7 @@ mod fhir;
 use std::collections::BTreeMap;
 
 use salus_fhir::Definitions;
-use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme};
@@ -93,7 +93,14 @@ fn operation(endpoint: &Endpoint) -> utoipa::openapi::path::Operation {
     }
     for (name, description) in &endpoint.query {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
-        operation = operation.parameter(parameter.description(Some(description)).schema(Some(plain(Type::String))));
+        let parameter = parameter.description(Some(description));
+        operation = operation.parameter(match name.as_str() {
+            // Each of its members is a parameter of its own.
+            fhir::CRITERIA => {
+                parameter.style(Some(ParameterStyle::Form)).explode(Some(true)).schema(Some(plain(Type::Object)))
+            }
+            _ => parameter.schema(Some(plain(Type::String))),
+        });
     }
     for (name, description) in endpoint.headers {
         let parameter = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Header);
