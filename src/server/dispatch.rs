@@ -70,6 +70,7 @@ async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Rout
     let Some(principal) = &caller.principal else {
         return Err(Failure::new(401, IssueCode::Login, "this request needs an access token"));
     };
+    FhirRequest::expect_no_token(&request.parameters())?;
     let access = authorize(&app.policy, principal, route.interaction, route.resource_type.as_deref())?;
     let act = Act { app, caller, request, route, access };
     match route.interaction {
@@ -88,6 +89,16 @@ async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Rout
         Interaction::SearchSystem | Interaction::Patch | Interaction::ConditionalPatch | Interaction::Capabilities => {
             Err(Failure::new(501, IssueCode::NotSupported, "this interaction is not supported here yet"))
         }
+    }
+}
+
+/// The answer to a request that is refused before it is dispatched, once it is accounted for.
+pub(crate) async fn refuse(app: &App, caller: &Caller, request: &FhirRequest<'_>, failure: Failure) -> FhirResponse {
+    let route = Route::of(request, &app.definitions).ok();
+    let records = refused(app, caller, request, route.as_ref(), &failure);
+    match app.store.audit().append(&records).await {
+        Ok(()) => failure.into_response(),
+        Err(error) => Failure::from(error).into_response(),
     }
 }
 

@@ -86,7 +86,9 @@ impl From<StoreError> for Failure {
             StoreError::IdTaken { .. } => (409, IssueCode::Conflict),
             StoreError::IdMismatch { .. } => (400, IssueCode::Invalid),
             StoreError::UnresolvedReference { .. } => (400, IssueCode::NotFound),
-            StoreError::DuplicateChange { .. } => (400, IssueCode::Duplicate),
+            StoreError::DuplicateChange { .. }
+            | StoreError::DuplicateCriteria { .. }
+            | StoreError::DuplicateFullUrl { .. } => (400, IssueCode::Duplicate),
             StoreError::OutsideGrant { .. } => (403, IssueCode::Forbidden),
             StoreError::Search { .. } => (400, IssueCode::Invalid),
             StoreError::PageLink => (400, IssueCode::Invalid),

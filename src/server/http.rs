@@ -15,9 +15,9 @@ use salus_fhir::outcome::IssueCode;
 
 use crate::account::Caller;
 use crate::app::App;
-use crate::dispatch::dispatch;
+use crate::dispatch::{dispatch, refuse};
 use crate::failure::Failure;
-use crate::request::{Body, FhirRequest, LARGEST_BUNDLE, LARGEST_RESOURCE, Verb};
+use crate::request::{Body, FhirRequest, LARGEST_BUNDLE, LARGEST_RESOURCE, Verb, percent_decoded};
 use crate::response::{FHIR_JSON, FhirResponse};
 use crate::{health, metrics, oauth, pages};
 
@@ -96,13 +96,7 @@ async fn prepare(
             Failure::new(405, IssueCode::NotSupported, message).with_header("Allow", "GET, POST, PUT, PATCH, DELETE")
         );
     }
-    if fhir.parameter("access_token").is_some() {
-        // RFC 6750 section 5.3: URLs end up in logs. Keep it out of ours.
-        fhir.query = String::from("access_token=...");
-        let message =
-            "an access token never belongs in a URL; send it in the Authorization header, and have this one revoked";
-        return Err(Failure::new(400, IssueCode::Security, message));
-    }
+    FhirRequest::expect_no_token(&fhir.parameters())?;
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     caller.principal = Some(app.auth.authenticate(authorization).await?);
     acceptable(&fhir.query, headers)?;
@@ -128,20 +122,9 @@ async fn read_body(fhir: &FhirRequest<'_>, headers: &HeaderMap, body: HttpBody) 
     })
 }
 
-/// The answer to a request that is refused before it is dispatched, once it is accounted for.
-async fn refuse(app: &App, caller: &Caller, fhir: &FhirRequest<'_>, failure: Failure) -> FhirResponse {
-    let route = crate::route::Route::of(fhir, &app.definitions).ok();
-    let records = crate::dispatch::refused(app, caller, fhir, route.as_ref(), &failure);
-    let response = match app.store.audit().append(&records).await {
-        Ok(()) => failure.into_response(),
-        Err(error) => Failure::from(error).into_response(),
-    };
-    FhirResponse { interaction: route.map(|route| route.interaction), ..response }
-}
-
 fn fhir_request(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> FhirRequest<'static> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let path = path.trim_start_matches("/fhir").trim_matches('/');
+    let path = path.strip_prefix("/fhir").unwrap_or(path).trim_matches('/');
     let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
     FhirRequest {
         verb: Verb::parse(method.as_str()),
@@ -157,31 +140,25 @@ fn fhir_request(method: &Method, path: &str, query: &str, headers: &HeaderMap) -
     }
 }
 
-fn percent_decoded(path: &str) -> String {
-    if !path.contains('%') {
-        return path.to_owned();
-    }
-    // A path segment that says "a=b" would be cut; paths here hold neither "=" nor "&".
-    form_urlencoded::parse(path.replace('+', "%2B").as_bytes())
-        .next()
-        .map_or_else(String::new, |(name, _)| name.into_owned())
-}
-
 /// Whether FHIR JSON is an answer the caller takes; `_format` overrides `Accept`
 /// (R4 http.html#mime-type).
 fn acceptable(query: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let is_json = |kind: &str| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        matches!(
-            kind,
-            "json"
-                | "application/json"
-                | "application/fhir+json"
-                | "application/json+fhir"
-                | "text/json"
-                | "*/*"
-                | "application/*"
-        )
+        let mut parts = kind.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        // RFC 9110 section 12.4.2: a weight of 0 means "not acceptable".
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f32>);
+        weight.is_ok_and(|weight| weight > 0.0)
+            && matches!(
+                kind,
+                "json"
+                    | "application/json"
+                    | "application/fhir+json"
+                    | "application/json+fhir"
+                    | "text/json"
+                    | "*/*"
+                    | "application/*"
+            )
     };
     let refused = |kind: &str| {
         let message = format!("'{kind}' is not a format this server answers in; it answers in application/fhir+json");

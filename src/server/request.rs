@@ -201,3 +201,31 @@ impl FhirRequest<'_> {
         }
     }
 }
+
+/// A path with its escapes decoded, segment by segment: an escaped slash stays escaped, as part of its
+/// segment.
+pub fn percent_decoded(path: &str) -> String {
+    let decoded = |segment: &str| {
+        // The decoder of forms takes names apart at these, and "+" for a space.
+        let segment = segment.replace('+', "%2B").replace('=', "%3D").replace('&', "%26");
+        let pairs = form_urlencoded::parse(segment.as_bytes()).next();
+        pairs.map_or_else(String::new, |(name, _)| name.replace('/', "%2F"))
+    };
+    match path.contains('%') {
+        true => path.split('/').map(decoded).collect::<Vec<_>>().join("/"),
+        false => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_decoded;
+
+    #[test]
+    fn paths_are_decoded_segment_by_segment() {
+        assert_eq!(percent_decoded("Patient/a%2Eb"), "Patient/a.b");
+        assert_eq!(percent_decoded("Patient%2Fa/%2e%2E"), "Patient%2Fa/..");
+        assert_eq!(percent_decoded("%3D&+=/%C3%A4/%FF/%"), "=&+=/ä/\u{fffd}/%");
+        assert_eq!(percent_decoded("a+b=c"), "a+b=c");
+    }
+}

@@ -75,6 +75,19 @@ pub enum Error {
         /// Id of the resource.
         id: String,
     },
+    /// 400 `duplicate`: two entries of one transaction would create what these criteria ask for, and at least
+    /// one of them is an update.
+    #[error("two entries create or update what {criteria} matches")]
+    DuplicateCriteria {
+        /// The criteria, in canonical spelling.
+        criteria: String,
+    },
+    /// 400 `duplicate`: two entries have the same `fullUrl`, so that references to it have no one meaning.
+    #[error("another entry has the fullUrl {url}")]
+    DuplicateFullUrl {
+        /// The `fullUrl`.
+        url: String,
+    },
     /// 403 `forbidden`: the caller may not write this content (it lies outside what the scopes grant).
     #[error("the {resource_type} as sent lies outside what the access token allows to write")]
     OutsideGrant {

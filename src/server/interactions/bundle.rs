@@ -14,9 +14,9 @@ use super::update::expect_id;
 use super::validated;
 use crate::bundle::{BundleWriter, quoted};
 use crate::conditional::precondition;
-use crate::dispatch::{Act, Done, dispatch};
+use crate::dispatch::{Act, Done, dispatch, refuse};
 use crate::failure::Failure;
-use crate::request::{Body, FhirRequest, Verb};
+use crate::request::{Body, FhirRequest, Verb, percent_decoded};
 use crate::response::FhirResponse;
 use crate::route::Route;
 
@@ -32,11 +32,14 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
             "a Bundle of type batch or transaction is posted to the base; other resources to their type",
         ));
     }
-    let requests = bundle.items("entry").iter().enumerate().map(|(position, entry)| entry_request(position, entry));
-    let requests: Vec<FhirRequest<'_>> = requests.collect::<Result<_, _>>()?;
+    if bundle.get("entry").is_some_and(|entries| !matches!(entries, Value::Array(_))) {
+        return Err(wrong("Bundle.entry", "the entries must be an array"));
+    }
+    let entries = bundle.items("entry").iter().enumerate();
+    let requests = entries.map(|(position, entry)| entry_request(&act.app.base, position, entry));
     match bundle.get_str("type") {
-        Some("batch") => batch(act, &requests).await,
-        Some("transaction") => transaction(act, &bundle, &requests).await,
+        Some("batch") => batch(act, requests).await,
+        Some("transaction") => transaction(act, &bundle, &requests.collect::<Result<Vec<_>, _>>()?).await,
         _ => Err(wrong("Bundle.type", "only Bundles of type batch or transaction can be processed")),
     }
 }
@@ -50,18 +53,20 @@ fn location(position: usize) -> String {
 }
 
 /// The request that an entry stands for.
-fn entry_request<'v>(position: usize, entry: &'v Value<'v>) -> Result<FhirRequest<'v>, Failure> {
+fn entry_request<'v>(base: &str, position: usize, entry: &'v Value<'v>) -> Result<FhirRequest<'v>, Failure> {
     let at = location(position);
     let request = entry.get("request").ok_or_else(|| wrong(&at, "the entry has no request"))?;
     let method = request.get_str("method").unwrap_or_default();
     let verb = Verb::parse(method)
         .ok_or_else(|| wrong(&format!("{at}.request.method"), "the method must be GET, POST, PUT, PATCH or DELETE"))?;
     let url = request.get_str("url").ok_or_else(|| wrong(&at, "the entry's request has no url"))?;
+    // An absolute URL is taken where it is one of ours.
+    let url = url.strip_prefix(base).unwrap_or(url);
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let header = |name: &str| request.get_str(name).map(str::to_owned);
     Ok(FhirRequest {
         verb: Some(verb),
-        path: path.trim_start_matches('/').to_owned(),
+        path: percent_decoded(path.trim_matches('/')),
         query: query.to_owned(),
         body: entry.get("resource").map_or(Body::Empty, Body::Resource),
         content_type: String::new(),
@@ -73,13 +78,22 @@ fn entry_request<'v>(position: usize, entry: &'v Value<'v>) -> Result<FhirReques
     })
 }
 
-async fn batch(act: &Act<'_>, requests: &[FhirRequest<'_>]) -> Result<Done, Failure> {
+async fn batch(
+    act: &Act<'_>,
+    requests: impl Iterator<Item = Result<FhirRequest<'_>, Failure>>,
+) -> Result<Done, Failure> {
     let mut bundle = BundleWriter::new("batch-response", None);
-    for request in requests {
-        let response = if request.path.is_empty() {
-            Failure::new(400, IssueCode::NotSupported, "a batch cannot hold another one").into_response()
-        } else {
-            Box::pin(dispatch(act.app, act.caller, request)).await
+    for (position, request) in requests.enumerate() {
+        let request = request.and_then(|request| match request.path.is_empty() {
+            true => Err(wrong(&location(position), "a batch cannot hold another one")),
+            false => Ok(request),
+        });
+        let response = match request {
+            Ok(request) => Box::pin(dispatch(act.app, act.caller, &request)).await,
+            Err(failure) => {
+                let unread = FhirRequest { path: location(position), ..FhirRequest::default() };
+                refuse(act.app, act.caller, &unread, failure).await
+            }
         };
         bundle.entry(&response_entry(act, &response, !response.body.is_empty()));
     }

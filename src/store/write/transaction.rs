@@ -181,11 +181,18 @@ impl Store {
         for &position in positions {
             let entry = &entries[position];
             let mut one = self.resolve_entry(transaction, entry).await.map_err(|error| error.at(position))?;
-            if let (Target::NewUnless(criteria), Resolved::Create(id)) = (&entry.target, &one) {
-                let first = created.entry(canonical(&entry.resource_type, criteria));
-                let (first, id) = first.or_insert_with(|| (position, id.clone())).clone();
-                if first != position {
-                    one = Resolved::Same(first, id);
+            if let (
+                Target::NewUnless(criteria) | Target::Criteria(criteria),
+                Resolved::Create(id) | Resolved::PutNew(id),
+            ) = (&entry.target, &one)
+            {
+                let criteria = canonical(&entry.resource_type, criteria);
+                match created.get(&criteria) {
+                    None => _ = created.insert(criteria, (position, id.clone())),
+                    Some((first, id)) if both_create(entry, &entries[*first]) => {
+                        one = Resolved::Same(*first, id.clone())
+                    }
+                    Some(_) => return Err(Error::DuplicateCriteria { criteria }.at(position)),
                 }
             }
             resolved.push(one);
@@ -235,8 +242,10 @@ impl Store {
         let mut references: HashMap<String, String> = HashMap::new();
         for (&position, resolved) in positions.iter().zip(resolved) {
             let entry = &entries[position];
-            if let (Some(full_url), Some(id)) = (&entry.full_url, resolved.id()) {
-                references.insert(full_url.clone(), format!("{}/{id}", entry.resource_type));
+            if let (Some(url), Some(id)) = (&entry.full_url, resolved.id())
+                && references.insert(url.clone(), format!("{}/{id}", entry.resource_type)).is_some()
+            {
+                return Err(Error::DuplicateFullUrl { url: url.clone() }.at(position));
             }
         }
         let mut changes = Vec::with_capacity(positions.len());
@@ -281,52 +290,87 @@ impl Store {
         resource: &mut Value<'_>,
         references: &mut HashMap<String, String>,
     ) -> Result<()> {
-        let mut conditional = Vec::new();
-        rewrite(resource, references, &mut |reference| conditional.push(reference.to_owned()));
-        if conditional.is_empty() {
+        let base = entry.full_url.as_deref().and_then(rest_base);
+        let mut unknown = Vec::new();
+        rewrite(resource, base, references, &mut |reference| unknown.push(reference.to_owned()));
+        if unknown.is_empty() {
             return Ok(());
         }
-        for reference in conditional {
+        for reference in unknown {
             if references.contains_key(&reference) {
                 continue;
             }
-            let Some((kind, criteria)) = reference.split_once('?') else { continue };
+            let unresolved = |message| Error::UnresolvedReference { location: entry.location.clone(), message };
+            let Some((kind, criteria)) = reference.split_once('?') else {
+                // An interaction by itself has no other entries that a placeholder could mean.
+                if entry.location.is_empty() {
+                    continue;
+                }
+                return Err(unresolved(format!("no entry has the fullUrl {reference}")));
+            };
             let found = self.find_one(transaction, &entry.access, kind, criteria).await?;
             let Some(version) = found else {
-                let message = format!("the conditional reference {reference} matches no resource");
-                return Err(Error::UnresolvedReference { location: entry.location.clone(), message });
+                return Err(unresolved(format!("the conditional reference {reference} matches no resource")));
             };
             let target = format!("{kind}/{}", version.id);
             references.insert(reference, target);
         }
-        rewrite(resource, references, &mut |_| {});
+        rewrite(resource, base, references, &mut |_| {});
         Ok(())
     }
+}
+
+/// Whether both are conditional creates, of which the second finds what the first makes.
+fn both_create(one: &Entry<'_>, other: &Entry<'_>) -> bool {
+    [one, other].iter().all(|entry| matches!(entry.target, Target::NewUnless(_)))
+}
+
+/// The base of a RESTful `fullUrl`, against which the entry's relative references are read (R4
+/// bundle.html#references).
+fn rest_base(full_url: &str) -> Option<&str> {
+    let mut parts = full_url.rsplitn(3, '/');
+    let (_id, _type, base) = (parts.next()?, parts.next()?, parts.next()?);
+    base.starts_with("http").then_some(base)
 }
 
 /// Elements whose value may be the `fullUrl` of another entry, beside `reference` (R4
 /// http.html#trules: "any references, url, oid, uuid").
 const LINKS: [&str; 6] = ["reference", "url", "valueUri", "valueUrl", "valueUuid", "valueOid"];
 
-/// Replaces every link that `references` knows; tells `conditional` of the conditional ones it does
-/// not know.
-fn rewrite(value: &mut Value<'_>, references: &HashMap<String, String>, conditional: &mut impl FnMut(&str)) {
+/// Replaces every link that `references` knows, relative ones read against `base`; tells `unknown` of the
+/// placeholders and conditional references it does not know.
+fn rewrite(
+    value: &mut Value<'_>,
+    base: Option<&str>,
+    references: &HashMap<String, String>,
+    unknown: &mut impl FnMut(&str),
+) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, references, conditional)),
+        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, base, references, unknown)),
         Value::Object(members) => {
             for (name, member) in &mut members.0 {
                 match member {
-                    Value::String(text) if LINKS.contains(&name.as_ref()) => match references.get(text.as_ref()) {
-                        Some(target) => *text = target.clone().into(),
-                        None if name == "reference" && is_conditional(text) => conditional(text),
-                        None => {}
-                    },
-                    member => rewrite(member, references, conditional),
+                    Value::String(text) if LINKS.contains(&name.as_ref()) => {
+                        let relative = || references.get(&format!("{}/{text}", base?));
+                        match references.get(text.as_ref()).or_else(relative) {
+                            Some(target) => *text = target.clone().into(),
+                            None if name == "reference" && (is_conditional(text) || is_placeholder(text)) => {
+                                unknown(text)
+                            }
+                            None => {}
+                        }
+                    }
+                    member => rewrite(member, base, references, unknown),
                 }
             }
         }
         _ => {}
     }
+}
+
+/// Whether a reference can only mean another entry.
+fn is_placeholder(reference: &str) -> bool {
+    reference.starts_with("urn:uuid:") || reference.starts_with("urn:oid:")
 }
 
 fn is_conditional(reference: &str) -> bool {
