@@ -8,8 +8,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-/// When this version of Salus was released, as `CHANGELOG.md` says it; goes with the version in
-/// `Cargo.toml`.
+/// The date of this version, which the CapabilityStatement bears; a release sets it together with the
+/// version in `Cargo.toml` and the heading in `CHANGELOG.md`.
 pub const RELEASED: &str = "2026-11-25";
 
 pub mod account;
@@ -33,3 +33,16 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub mod settings;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_released_version_has_the_date_of_its_changelog() {
+        let changelog = include_str!("../../CHANGELOG.md");
+        let heading = concat!("## ", env!("CARGO_PKG_VERSION"), " - ");
+        if let Some(date) = changelog.lines().find_map(|line| line.strip_prefix(heading)) {
+            assert_eq!(date, super::RELEASED);
+        }
+        assert!(super::RELEASED.parse::<jiff::civil::Date>().is_ok());
+    }
+}
