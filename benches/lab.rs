@@ -47,14 +47,22 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts both below `dir`, and gives the bare one what Salus answers with.
+    /// Starts both below `dir` (or takes the demo server that works on `attach`), and gives the bare one
+    /// what Salus answers with.
     ///
     /// # Errors
     /// A server that does not start, or Salus refusing its own demo client.
-    pub async fn open(program: &Path, dir: &Path, scale: Scale) -> Fallible<Self> {
-        let home = dir.join("salus");
-        let salus = Place::start(program, &["serve", "--demo"], &home, &[], PATIENCE).await?;
-        let credentials = serde_json::from_str(&std::fs::read_to_string(home.join("demo/credentials.json"))?)?;
+    pub async fn open(program: &Path, dir: &Path, attach: Option<&Path>, scale: Scale) -> Fallible<Self> {
+        let home = attach.map_or_else(|| dir.join("salus"), Path::to_owned);
+        let started = match attach {
+            Some(_) => None,
+            None => Some(Place::start(program, &["serve", "--demo"], &home, &[], PATIENCE).await?),
+        };
+        let credentials: Value = serde_json::from_str(&std::fs::read_to_string(home.join("demo/credentials.json"))?)?;
+        let salus = match started {
+            Some(salus) => salus,
+            None => Place::attach(&home, address(&credentials)?)?,
+        };
         let token = (fetch_token(&salus, &credentials).await?, Instant::now());
         let database = connect(&home).await?;
         let (observations, patients) = sample(&salus, &database, &token.0).await?;
@@ -109,6 +117,13 @@ impl Lab {
     pub async fn database(&self) -> Fallible<tokio_postgres::Client> {
         connect(&self.salus.data_dir).await
     }
+}
+
+/// Where a demo server listens.
+fn address(credentials: &Value) -> Fallible<std::net::SocketAddr> {
+    let url = credentials["fhir"].as_str().unwrap_or_default();
+    let authority = url.trim_start_matches("http://").trim_end_matches("/fhir");
+    Ok(authority.parse().map_err(|_| format!("cannot find a server by '{url}'"))?)
 }
 
 async fn fetch_token(salus: &Place, credentials: &Value) -> Fallible<String> {

@@ -48,6 +48,9 @@ struct Cli {
     /// The program to measure [default: salus beside this one]
     #[arg(long)]
     salus: Option<PathBuf>,
+    /// Data directory of a running demo server to measure instead of a fresh one, as under a profiler
+    #[arg(long)]
+    attach: Option<PathBuf>,
     /// Where data directories are made, and removed again [default: the system's temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -111,7 +114,8 @@ async fn measure_in(cli: &Cli, program: &Path, dir: &Path) -> Fallible<()> {
     let begun = Instant::now();
     let scale = if cli.quick { Scale { turns: 3, seconds: 0.7 } } else { Scale { turns: 7, seconds: 1.5 } };
     progress("starting Salus with its demo population, and the bare server");
-    let mut lab = Lab::open(program, dir, scale).await?;
+    std::fs::create_dir_all(dir)?;
+    let mut lab = Lab::open(program, dir, cli.attach.as_deref(), scale).await?;
     let mut report = Report::default();
     let wanted = |figure| cli.only.is_empty() || cli.only.contains(&figure);
     if wanted(Figure::Read) {

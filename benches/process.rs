@@ -17,7 +17,9 @@ pub struct Place {
     pub data_dir: PathBuf,
     /// From being started to being ready.
     pub start_up: Duration,
-    process: Child,
+    pid: u32,
+    /// `None` where it ran already, and goes on.
+    process: Option<Child>,
 }
 
 impl Place {
@@ -44,10 +46,11 @@ impl Place {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let begun = Instant::now();
         let process = command.spawn().map_err(|error| format!("setpriv {}: {error}", program.display()))?;
-        let mut place = Self { address, data_dir: data_dir.to_owned(), start_up: Duration::ZERO, process };
+        let (pid, start_up) = (process.id(), Duration::ZERO);
+        let mut place = Self { address, data_dir: data_dir.to_owned(), start_up, pid, process: Some(process) };
         let ready = request("GET", "/health/ready", None, "");
         while !matches!(once(address, &ready).await, Ok((200, _))) {
-            if place.process.try_wait()?.is_some() || begun.elapsed() > patience {
+            if place.has_ended()? || begun.elapsed() > patience {
                 let log = std::fs::read_to_string(&log).unwrap_or_default();
                 return Err(format!("{} did not get ready:\n{log}", program.display()).into());
             }
@@ -57,15 +60,27 @@ impl Place {
         Ok(place)
     }
 
-    /// The server's process id.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+    /// A Salus that runs already, as under a profiler; it is not stopped.
+    ///
+    /// # Errors
+    /// Where none works on this data directory.
+    pub fn attach(data_dir: &Path, address: SocketAddr) -> Fallible<Self> {
+        let lock = std::fs::read_to_string(data_dir.join("salus.lock"))?;
+        let pid = lock.trim().parse().map_err(|_| format!("no server works on {}", data_dir.display()))?;
+        Ok(Self { address, data_dir: data_dir.to_owned(), start_up: Duration::ZERO, pid, process: None })
+    }
+
+    fn has_ended(&mut self) -> Fallible<bool> {
+        Ok(match &mut self.process {
+            Some(process) => process.try_wait()?.is_some(),
+            None => false,
+        })
     }
 
     /// Processor time so far of the server, its PostgreSQL, and this process.
     pub fn cpu(&self) -> Cpu {
         Cpu {
-            server: seconds_of(self.pid()).map_or(0.0, |(_, seconds)| seconds),
+            server: seconds_of(self.pid).map_or(0.0, |(_, seconds)| seconds),
             postgres: self.postmaster().map_or(0.0, seconds_of_tree),
             generator: seconds_of(std::process::id()).map_or(0.0, |(_, seconds)| seconds),
         }
@@ -73,7 +88,7 @@ impl Place {
 
     /// A field of the server's `/proc/PID/status` in kB, such as `VmRSS` or `VmHWM`, as MB.
     pub fn memory(&self, field: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         let number = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
         number.map_or(f64::NAN, |kilobytes| kilobytes * 1024.0 / 1e6)
@@ -87,10 +102,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.process.id().cast_signed()) {
+        let Some(mut process) = self.process.take() else { return };
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid.cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        let _ = self.process.wait();
+        let _ = process.wait();
     }
 }
 
