@@ -164,8 +164,8 @@ impl Facts {
             // What other parameters find as well is indexed under those (see `stored_as`).
             if parameter.parts.is_empty() {
                 facts.add_value(resource_type, parameter, value);
-            } else if let SearchValue::Reference { identifier: Some((system, value)), .. } = value {
-                facts.add_reference_identifier(resource_type, &parameter.code, *system, value);
+            } else {
+                facts.add_narrower(resource_type, &parameter.code, value);
             }
         }
         facts.add_qualified(resource_type, &found);
@@ -292,6 +292,18 @@ impl Facts {
     fn add_number(&mut self, key: Key, number: &NumericValue) {
         let (low, high) = ends(number);
         self.add_entry(key, low, Some(high));
+    }
+
+    /// Of a reference that is indexed under another parameter, what does not tell which type it points at: a
+    /// narrower parameter would not be told from the wider one.
+    fn add_narrower(&mut self, resource_type: &str, code: &str, value: &SearchValue<'_>) {
+        let SearchValue::Reference { id, url, identifier, .. } = value else { return };
+        if let (None, Some(url)) = (id, url) {
+            self.keys.push(parameter_key(resource_type, code).reference(url_target(url)));
+        }
+        if let Some((system, value)) = identifier {
+            self.add_reference_identifier(resource_type, code, *system, value);
+        }
     }
 
     fn add_reference_identifier(&mut self, resource_type: &str, code: &str, system: Option<&str>, value: &str) {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salus_audit::AuditKind;
+use salus_fhir::Key;
 use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
 use salus_fhir::validation::is_id;
 use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchQuery, Total};
@@ -25,17 +26,20 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = all_parameters(act)?;
     let resource_type = act.route.type_name();
     let cursors = parameters.iter().filter(|(name, _)| name == CURSOR).map(|(_, value)| value);
-    let cursor = cursors.last().map(|text| decode(text)).transpose()?;
+    let cursor = cursors.last().cloned();
     let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != CURSOR).collect();
     let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, resource_type, &filters)?;
-    query.after = cursor;
     present(&filters, &mut query, &mut ignored);
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
         let issue = Issue::error(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason));
         return Err(Failure::of(400, issue));
     }
+    let left_out = |name: &str| ignored.iter().any(|one| one.parameter == name);
+    let used: Vec<(String, String)> = filters.iter().filter(|(name, _)| !left_out(name)).cloned().collect();
+    let search = identity(act, &used);
+    query.after = cursor.map(|text| decode(&text, search)).transpose()?;
     let page = act.app.store.search(&act.access, &query).await?;
-    let body = write(act, &filters, &query, &ignored, &page)?;
+    let body = write(act, &used, search, &query, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
     let named = named_patients(resource_type, &filters);
     let patients = page.entries.iter().flat_map(|entry| &entry.version.patients).chain(&named);
@@ -102,25 +106,22 @@ fn present(parameters: &[(String, String)], query: &mut SearchQuery, ignored: &m
 
 fn write(
     act: &Act<'_>,
-    parameters: &[(String, String)],
+    used: &[(String, String)],
+    search: Key,
     query: &SearchQuery,
     ignored: &[Ignored],
     page: &Page,
 ) -> Result<String, Failure> {
     let mut bundle = BundleWriter::new("searchset", page.total);
-    let left_out = |name: &str| ignored.iter().any(|one| one.parameter == name);
-    let used: Vec<(String, String)> = parameters.iter().filter(|(name, _)| !left_out(name)).cloned().collect();
     let url = |parameters: &[(String, String)]| {
         let query = encode_query(parameters);
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}/{}{mark}{query}", act.app.base, act.route.type_name())
     };
-    let mut links = vec![("self", url(&used))];
+    let mut links = vec![("self", url(used))];
     if let Some(cursor) = &page.next {
-        let text =
-            serde_json::to_vec(cursor).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
-        let mut next = used.clone();
-        next.push((CURSOR.to_owned(), URL_SAFE_NO_PAD.encode(text)));
+        let mut next = used.to_vec();
+        next.push((CURSOR.to_owned(), encode(search, cursor)?));
         links.push(("next", url(&next)));
     }
     bundle.links(&links);
@@ -148,9 +149,38 @@ fn encode_query(parameters: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-fn decode(text: &str) -> Result<Cursor, Failure> {
-    let wrong =
-        || Failure::new(400, IssueCode::Invalid, "this page link is not one this server made; start the search again");
+/// Which search a page link belongs to: what is asked, in which order, and what the caller may reach. Not how
+/// it is shown, which may change from page to page.
+fn identity(act: &Act<'_>, used: &[(String, String)]) -> Key {
+    const SHOWN: [&str; 8] =
+        ["_count", "_total", "_format", "_pretty", "_summary", "_elements", "_include", "_revinclude"];
+    let reach = format!("{:x}", act.access.fingerprint().0);
+    let mut parts = vec![act.route.type_name(), &reach];
+    for (name, value) in used.iter().filter(|(name, _)| !SHOWN.contains(&name.split(':').next().unwrap_or(""))) {
+        parts.extend([name.as_str(), value.as_str()]);
+    }
+    Key::of(&parts)
+}
+
+/// What a `next` link carries.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct PageLink<C> {
+    search: String,
+    after: C,
+}
+
+fn encode(search: Key, after: &Cursor) -> Result<String, Failure> {
+    let link = PageLink { search: format!("{:x}", search.0), after };
+    let text = serde_json::to_vec(&link).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(text))
+}
+
+fn decode(text: &str, search: Key) -> Result<Cursor, Failure> {
+    let wrong = || {
+        let message = "this page link is not one this server made for you and this search; start the search again";
+        Failure::new(400, IssueCode::Invalid, message)
+    };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-    serde_json::from_slice(&bytes).map_err(|_| wrong())
+    let link: PageLink<Cursor> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    if link.search == format!("{:x}", search.0) { Ok(link.after) } else { Err(wrong()) }
 }

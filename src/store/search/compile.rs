@@ -194,7 +194,10 @@ fn reference(
                 facts.push(key.reference(Key::resource(&resource_type, &id)))
             }
             ReferenceQuery::Resource { .. } => {}
-            ReferenceQuery::Url(url) => facts.push(key.reference(url_target(&url))),
+            ReferenceQuery::Url(url) => {
+                start &= code == parameter.code;
+                facts.push(parameter_key(resource_type, &parameter.code).reference(url_target(&url)));
+            }
             ReferenceQuery::Identifier(TokenQuery { system, code: value }) => {
                 start = false;
                 let Some(value) = value else { return Err(unsupported(code, "an identifier without a value")) };

@@ -28,7 +28,7 @@ const BASE: &str = "http://salus.test/fhir";
 /// Resources of each run.
 const RESOURCES: usize = 160;
 /// Queries of each run.
-const QUERIES: usize = 1200;
+const QUERIES: usize = 800;
 
 struct Server {
     store: Store,
@@ -121,16 +121,15 @@ async fn compare(seed: u64) {
         server.put(&access, resource).await;
     }
     // What was there before an update or a deletion must not be found any more.
-    for position in 0..resources.len() {
+    for resource in &mut resources {
+        let member = |name: &str| resource[name].as_str().unwrap().to_owned();
+        let (kind, id) = (member("resourceType"), member("id"));
         if random.chance(15) {
-            let (kind, id) =
-                (resources[position]["resourceType"].clone(), resources[position]["id"].as_str().unwrap().to_owned());
-            resources[position] = generate::resource(&mut random, kind.as_str().unwrap(), &id);
-            server.put(&access, &resources[position]).await;
+            *resource = generate::resource(&mut random, &kind, &id);
+            server.put(&access, resource).await;
         } else if random.chance(5) {
-            let gone = &resources[position];
-            server.delete(&access, gone["resourceType"].as_str().unwrap(), gone["id"].as_str().unwrap()).await;
-            resources[position] = serde_json::Value::Null;
+            server.delete(&access, &kind, &id).await;
+            *resource = serde_json::Value::Null;
         }
     }
     resources.retain(|resource| !resource.is_null());
