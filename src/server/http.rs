@@ -78,6 +78,7 @@ async fn fhir(
         Err(failure) => refuse(&app, &caller, &fhir, failure).await,
     };
     app.metrics.observe_fhir(response.interaction, response.status, begun.elapsed());
+    let response = if fhir.pretty() { response.laid_out() } else { response };
     write(&app, response, &caller.request_id, head)
 }
 

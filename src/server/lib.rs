@@ -29,6 +29,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod operations;
 pub mod pages;
+pub mod pretty;
 pub mod request;
 pub mod response;
 pub mod route;

@@ -142,6 +142,11 @@ impl FhirRequest<'_> {
         Err(Failure::new(400, IssueCode::Security, message))
     }
 
+    /// Whether the answer is to be laid out for people (`_pretty=true`).
+    pub fn pretty(&self) -> bool {
+        self.query.contains("_pretty") && self.parameter("_pretty").as_deref() == Some("true")
+    }
+
     /// Whether `Prefer: handling=strict` (R4 search.html#errors).
     pub fn strict(&self) -> bool {
         self.preference("handling").is_some_and(|value| value == "strict")

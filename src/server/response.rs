@@ -43,6 +43,12 @@ impl FhirResponse {
         }
     }
 
+    /// The same, its body laid out for people.
+    pub fn laid_out(mut self) -> Self {
+        self.body = crate::pretty::indented(&self.body);
+        self
+    }
+
     /// What came of a write, without a body yet.
     pub fn written(written: &Written) -> Self {
         let status = match (written.created, written.body.is_some()) {

@@ -25,8 +25,8 @@ pub struct HistoryQuery {
 /// A page of a history, newest first.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
-    /// The versions.
-    pub versions: Vec<Version>,
+    /// The versions, each with whether it created the resource: as its first version, or after a deletion.
+    pub versions: Vec<(Version, bool)>,
     /// How many versions match in all.
     pub total: i64,
     /// Where the next page starts, if there is one.
@@ -51,21 +51,25 @@ impl Store {
         }
         let mut versions = Vec::with_capacity(rows.len());
         for row in &rows {
-            versions.push((Version::from_row(row, 1)?, row.try_get::<_, uuid::Uuid>(0)?));
+            versions.push((Version::from_row(row, 2)?, row.try_get::<_, uuid::Uuid>(0)?, row.try_get(1)?));
         }
         let more = versions.len() as i64 > query.count;
         versions.truncate(usize::try_from(query.count).unwrap_or(0));
-        let next = versions.last().filter(|_| more).map(|(last, rid)| (last.updated, rid.as_u128(), last.version));
-        Ok(HistoryPage { versions: versions.into_iter().map(|(version, _)| version).collect(), total, next })
+        let next = versions.last().filter(|_| more).map(|(last, rid, _)| (last.updated, rid.as_u128(), last.version));
+        let versions = versions.into_iter().map(|(version, _, created)| (version, created)).collect();
+        Ok(HistoryPage { versions, total, next })
     }
 
     /// The statement for the rows of a page (one more than asked for), or for the total.
     fn history_sql(&self, access: &Access, query: &HistoryQuery, page: bool) -> Sql {
         let view = self.view(access);
         let mut sql = Sql::default();
-        sql.push(if page { "SELECT v.rid, " } else { "SELECT count(*)" });
         if page {
+            sql.push("SELECT v.rid, NOT v.deleted AND (v.version = 1 OR EXISTS (SELECT FROM resource_history b");
+            sql.push(" WHERE b.tenant = v.tenant AND b.rid = v.rid AND b.version = v.version - 1 AND b.deleted)), ");
             sql.push(&columns("v"));
+        } else {
+            sql.push("SELECT count(*)");
         }
         sql.push(
             " FROM (SELECT h.* FROM resource_history h JOIN resource r ON r.tenant = h.tenant AND r.rid = h.rid WHERE ",

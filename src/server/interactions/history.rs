@@ -31,10 +31,10 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         ));
     }
     bundle.links(&links);
-    for version in &page.versions {
-        bundle.entry(&entry(&act.app.base, version));
+    for (version, created) in &page.versions {
+        bundle.entry(&entry(&act.app.base, version, *created));
     }
-    let patients = page.versions.iter().flat_map(|version| &version.patients);
+    let patients = page.versions.iter().flat_map(|(version, _)| &version.patients);
     let records = vec![act.caller.listed(AuditKind::History, act.route, act.request, patients)];
     Ok(Done { response: FhirResponse::json(200, bundle.finish()), records })
 }
@@ -50,8 +50,8 @@ fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {
         let bad = |what: &str| Failure::new(400, IssueCode::Invalid, format!("'{name}' takes {what}, not '{value}'"));
         match name.as_str() {
             "_count" => {
-                let count: i64 = value.parse().map_err(|_| bad("a whole number"))?;
-                query.count = count.clamp(0, MOST_ENTRIES);
+                let count = value.parse::<i64>().ok().filter(|count| *count >= 0);
+                query.count = count.ok_or_else(|| bad("a whole number, 0 or more"))?.min(MOST_ENTRIES);
             }
             "_since" => {
                 let since = DateTime::parse_search(&value).map_err(|_| bad("an instant"))?;
@@ -74,15 +74,15 @@ fn cursor(text: &str) -> Option<(i64, u128, i32)> {
     Some((updated.parse().ok()?, u128::from_str_radix(rid, 16).ok()?, version.parse().ok()?))
 }
 
-fn entry(base: &str, version: &Version) -> String {
+fn entry(base: &str, version: &Version, created: bool) -> String {
     let Version { resource_type, id, method, updated, .. } = version;
     let full_url = quoted(&format!("{base}/{resource_type}/{id}"));
     let resource = version.body.as_ref().map(|body| format!(r#","resource":{body}"#)).unwrap_or_default();
     let url = if method == "POST" { resource_type.clone() } else { format!("{resource_type}/{id}") };
-    let status = match (method.as_str(), version.version) {
+    let status = match (method.as_str(), created) {
         ("DELETE", _) => "204",
-        ("POST", _) | (_, 1) => "201",
-        _ => "200",
+        (_, true) => "201",
+        (_, false) => "200",
     };
     format!(
         r#""fullUrl":{full_url}{resource},"request":{{"method":"{method}","url":{}}},"response":{{"status":"{status}","etag":"W/\"{}\"","lastModified":"{}"}}"#,
