@@ -36,13 +36,20 @@ pub async fn token(
     let request = TokenRequest::from_form(&body);
     let client_id = request.as_ref().ok().and_then(|request| request.assertion.claimed_client());
     let id = request_id(&headers);
+    let asked = request.as_ref().ok().map(asked);
     let result = match request {
         Ok(request) => app.auth.token(&request, Some(address.ip())).await,
         Err(error) => Err(error),
     };
     let kind = if result.is_ok() { AuditKind::TokenIssued } else { AuditKind::TokenRefused };
-    let failed = result.as_ref().err();
-    if let Err(unavailable) = account(&app, kind, address, &id, client_id, failed).await {
+    let event = TokenEvent {
+        kind,
+        client_id,
+        asked,
+        token_id: result.as_ref().ok().map(|response| response.token_id.clone()),
+        failed: result.as_ref().err(),
+    };
+    if let Err(unavailable) = account(&app, address, &id, event).await {
         return identified(unavailable, &id);
     }
     let response = match result {
@@ -86,7 +93,8 @@ pub async fn revoke(
         Err(error) => Err(error),
     };
     let failed = result.as_ref().err();
-    if let Err(unavailable) = account(&app, AuditKind::TokenRevoked, address, &id, client_id, failed).await {
+    let event = TokenEvent { kind: AuditKind::TokenRevoked, client_id, asked: None, token_id: None, failed };
+    if let Err(unavailable) = account(&app, address, &id, event).await {
         return identified(unavailable, &id);
     }
     let response = match result {
@@ -96,22 +104,37 @@ pub async fn revoke(
     identified(response, &id)
 }
 
-/// Makes the record of a token event durable; the answer to give where that fails.
-async fn account(
-    app: &App,
+/// What was asked for, for the audit: nothing secret.
+fn asked(request: &TokenRequest) -> String {
+    let parameters =
+        [("grant_type", &request.grant_type), ("scope", &request.scope), ("purpose_of_use", &request.purpose_of_use)];
+    let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let path = "POST auth/token?";
+    let mut form = form_urlencoded::Serializer::for_suffix(path.to_owned(), path.len());
+    form.extend_pairs(given.map(|(name, value)| (name, value.chars().take(2048).collect::<String>())));
+    form.finish()
+}
+
+/// What happened at a token endpoint.
+struct TokenEvent<'a> {
     kind: AuditKind,
-    address: SocketAddr,
-    request_id: &str,
+    /// Unproven where the request failed, but what a compliance officer looks for.
     client_id: Option<String>,
-    failed: Option<&OAuthError>,
-) -> Result<(), Response> {
+    asked: Option<String>,
+    token_id: Option<String>,
+    failed: Option<&'a OAuthError>,
+}
+
+/// Makes the record of a token event durable; the answer to give where that fails.
+async fn account(app: &App, address: SocketAddr, request_id: &str, event: TokenEvent<'_>) -> Result<(), Response> {
     let caller = Caller { principal: None, address: Some(address.ip()), request_id: request_id.to_owned() };
-    let mut record = caller.record(kind, Interaction::Capabilities);
+    let mut record = caller.record(event.kind, Interaction::Capabilities);
     record.interaction = "".into();
-    // Unproven where the request failed, but what a compliance officer looks for.
-    record.client_id = client_id.map(|id| id.chars().take(256).collect::<String>().into());
-    record.status = failed.map_or(200, OAuthError::status);
-    if let Some(error) = failed {
+    record.client_id = event.client_id.map(|id| id.chars().take(256).collect::<String>().into());
+    record.query = event.asked.map(Into::into);
+    record.token_id = event.token_id.map(Into::into);
+    record.status = event.failed.map_or(200, OAuthError::status);
+    if let Some(error) = event.failed {
         record.outcome = Outcome::SeriousFailure;
         record.outcome_description = Some(error.description().to_owned().into());
     }

@@ -2,7 +2,7 @@
 
 use salus_access::{narrow, parse_scopes};
 
-use crate::tokens::{self, Grant};
+use crate::tokens::{self, Grant, Issued};
 use crate::{AuthConfig, Client, OAuthError, OAuthErrorCode, ServerKeys, TokenRequest, TokenResponse};
 
 /// Issues a token to `client`, which has authenticated. There is no refresh token: the client can ask
@@ -17,8 +17,8 @@ pub(crate) fn grant(
     let scope = granted_scope(client, request.scope.as_deref())?;
     let purpose_of_use = purpose(client, request.purpose_of_use.as_deref())?;
     let grant = Grant { client_id: &client.client_id, scope: &scope, purpose_of_use };
-    let (access_token, expires_in) = tokens::issue(config, keys, &grant, now)?;
-    Ok(TokenResponse { access_token, token_type: "bearer", expires_in, scope })
+    let Issued { token, token_id, lifetime } = tokens::issue(config, keys, &grant, now)?;
+    Ok(TokenResponse { access_token: token, token_type: "bearer", expires_in: lifetime, scope, token_id })
 }
 
 /// The requested scope, cut to what the client is registered for.

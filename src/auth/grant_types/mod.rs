@@ -45,6 +45,9 @@ pub struct TokenResponse {
     pub expires_in: u64,
     /// What was granted, which may be less than was asked for.
     pub scope: String,
+    /// The token's `jti`, for the audit; not part of the answer.
+    #[serde(skip)]
+    pub token_id: String,
 }
 
 impl std::fmt::Debug for TokenResponse {

@@ -16,13 +16,24 @@ pub(crate) struct Grant<'a> {
     pub purpose_of_use: &'a str,
 }
 
-/// A signed token for `grant`, and how many seconds it holds.
-pub(crate) fn issue(config: &AuthConfig, keys: &ServerKeys, grant: &Grant<'_>, now: i64) -> Result<(String, u64)> {
+/// A token that was made.
+pub(crate) struct Issued {
+    /// Compact form; a secret.
+    pub token: String,
+    /// Its `jti`.
+    pub token_id: String,
+    /// How many seconds it holds.
+    pub lifetime: u64,
+}
+
+/// A signed token for `grant`.
+pub(crate) fn issue(config: &AuthConfig, keys: &ServerKeys, grant: &Grant<'_>, now: i64) -> Result<Issued> {
     let key = keys.signing()?;
     let lifetime = config.access_token_lifetime.as_secs();
     let mut header = Header::new(ACCESS_TOKEN_ALGORITHM);
     header.typ = Some(TOKEN_TYPE.to_owned());
     header.kid = Some(key.kid.clone());
+    let token_id = uuid::Uuid::new_v4().simple().to_string();
     let claims = NewClaims {
         iss: &config.issuer,
         sub: grant.client_id,
@@ -30,9 +41,10 @@ pub(crate) fn issue(config: &AuthConfig, keys: &ServerKeys, grant: &Grant<'_>, n
         client_id: grant.client_id,
         iat: now,
         exp: now.saturating_add_unsigned(lifetime),
-        jti: &uuid::Uuid::new_v4().simple().to_string(),
+        jti: &token_id,
         scope: grant.scope,
         purpose_of_use: grant.purpose_of_use,
     };
-    Ok((jsonwebtoken::encode(&header, &claims, &key.encoding)?, lifetime))
+    let token = jsonwebtoken::encode(&header, &claims, &key.encoding)?;
+    Ok(Issued { token, token_id, lifetime })
 }

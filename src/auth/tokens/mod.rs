@@ -5,7 +5,7 @@ mod issue;
 mod verify;
 
 pub(crate) use cache::TokenCache;
-pub(crate) use issue::{Grant, issue};
+pub(crate) use issue::{Grant, Issued, issue};
 pub(crate) use verify::verify;
 
 use serde::{Deserialize, Serialize};
