@@ -232,7 +232,7 @@ impl<'a> AuditRecord<'a> {
         let mut text = Vec::with_capacity(256 + 40 * self.patients.len());
         // Neither a map with strange keys nor a fallible writer is involved, so this cannot fail;
         // were it to, an empty text is refused by `from_text` and by the log.
-        if serde_json::to_writer(&mut text, self).is_err() {
+        if self.serialize(&mut serde_json::Serializer::with_formatter(&mut text, WithoutNul)).is_err() {
             text.clear();
         }
         String::from_utf8(text).unwrap_or_default()
@@ -302,6 +302,23 @@ pub const PATIENTS_PER_EVENT: usize = 100;
 
 fn own(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
+}
+
+/// Compact JSON in which U+0000 reads U+FFFD: what callers send may hold it, and PostgreSQL finds no
+/// member of a text in which it does.
+struct WithoutNul;
+
+impl serde_json::ser::Formatter for WithoutNul {
+    fn write_char_escape<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        escape: serde_json::ser::CharEscape,
+    ) -> std::io::Result<()> {
+        match escape {
+            serde_json::ser::CharEscape::AsciiControl(0) => writer.write_all(b"\\ufffd"),
+            escape => serde_json::ser::CompactFormatter.write_char_escape(writer, escape),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::dispatch::{dispatch, refuse};
 use crate::failure::Failure;
 use crate::request::{Body, FhirRequest, LARGEST_BUNDLE, LARGEST_RESOURCE, Verb, percent_decoded};
 use crate::response::{FHIR_JSON, FhirResponse};
-use crate::{health, metrics, oauth, pages};
+use crate::{health, metrics, misses, oauth, pages};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,6 +44,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/fhir", any(fhir))
         .route("/fhir/", any(fhir))
         .route("/fhir/{*path}", any(fhir))
+        .fallback(misses::not_found)
+        .method_not_allowed_fallback(misses::method_not_allowed)
         .layer(DefaultBodyLimit::max(64 << 10))
         .with_state(app)
 }
@@ -82,7 +84,7 @@ async fn fhir(
     write(&app, response, &caller.request_id, head)
 }
 
-/// What has to be in order before anything is looked at: method, media types, token, and body size.
+/// What has to be in order before anything is looked at: token, method, media types, and body size.
 async fn prepare(
     app: &App,
     caller: &mut Caller,
@@ -91,15 +93,15 @@ async fn prepare(
     method: &Method,
     body: HttpBody,
 ) -> Result<(), Failure> {
+    FhirRequest::expect_no_token(&fhir.parameters())?;
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    caller.principal = Some(app.auth.authenticate(authorization).await?);
     if fhir.verb.is_none() {
         let message = format!("method {method} is not part of FHIR");
         return Err(
             Failure::new(405, IssueCode::NotSupported, message).with_header("Allow", "GET, POST, PUT, PATCH, DELETE")
         );
     }
-    FhirRequest::expect_no_token(&fhir.parameters())?;
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    caller.principal = Some(app.auth.authenticate(authorization).await?);
     acceptable(&fhir.query, headers)?;
     let bytes = read_body(fhir, headers, body).await?;
     if !bytes.is_empty() {

@@ -25,6 +25,7 @@ pub mod health;
 pub mod http;
 pub mod interactions;
 pub mod metrics;
+pub mod misses;
 pub mod oauth;
 pub mod openapi;
 pub mod operations;

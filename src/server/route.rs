@@ -49,6 +49,7 @@ impl Route {
             [] => system(verb),
             ["metadata"] if verb == Verb::Get => Ok(Self::on_system(Interaction::Capabilities)),
             ["_history"] if verb == Verb::Get => Ok(Self::on_system(Interaction::HistorySystem)),
+            ["metadata" | "_history"] => Err(method_not_allowed("GET")),
             [name] if name.starts_with('$') => Ok(Self::on_system(operation(name)?)),
             [kind, rest @ ..] => {
                 if !definitions.is_resource_type(kind) {
@@ -65,6 +66,10 @@ impl Route {
                     [] => Ok(route(on_type(verb, conditional, request.if_none_exist.is_some())?, None, None)),
                     ["_search"] if verb == Verb::Post => Ok(route(Interaction::SearchType, None, None)),
                     ["_history"] if verb == Verb::Get => Ok(route(Interaction::HistoryType, None, None)),
+                    ["_search"] => Err(method_not_allowed("POST")),
+                    ["_history"] | [_, "_history"] | [_, "_history", _] if verb != Verb::Get => {
+                        Err(method_not_allowed("GET"))
+                    }
                     [name] if name.starts_with('$') => Ok(route(operation(name)?, None, None)),
                     [id] => Ok(route(on_instance(verb)?, Some(valid_id(id)?), None)),
                     [id, "_history"] if verb == Verb::Get => {

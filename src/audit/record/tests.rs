@@ -187,3 +187,16 @@ proptest! {
         let _ = AuditRecord::from_text(&text);
     }
 }
+
+#[test]
+fn no_text_holds_what_postgresql_cannot_read() {
+    let record = AuditRecord {
+        client_id: Some("a\u{0}b\\u0000".into()),
+        query: Some("GET Patient/\u{0}\u{1}".into()),
+        ..AuditRecord::new(AuditKind::Read, "read")
+    };
+    let text = record.to_text();
+    let read = AuditRecord::from_text(&text).unwrap();
+    assert_eq!(read.client_id.as_deref(), Some("a\u{fffd}b\\u0000"));
+    assert_eq!(read.query.as_deref(), Some("GET Patient/\u{fffd}\u{1}"));
+}

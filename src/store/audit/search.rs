@@ -114,10 +114,9 @@ impl AuditQuery {
                     query.patients = split_values(value).map(id).collect();
                 }
                 "_count" => {
-                    query.count = value
-                        .parse::<i64>()
-                        .map_err(|_| bad("'_count' takes a whole number".to_owned()))?
-                        .clamp(0, 1000)
+                    let count = value.parse::<i64>().ok().filter(|count| *count >= 0);
+                    query.count =
+                        count.ok_or_else(|| bad("'_count' takes a whole number, 0 or more".to_owned()))?.min(1000)
                 }
                 "_sort" => query.ascending = value == "date" || value == "_lastUpdated",
                 "_total" | "_format" | "_pretty" | "_summary" | "_elements" => {}

@@ -152,7 +152,13 @@ impl SearchQuery {
                 }
             }
             name => match ParameterName::parse(name) {
-                Err(error) => return Ok(Err(error.to_string())),
+                // R4 search.html#modifiers: an unknown modifier is refused, unlike an unknown parameter.
+                Err(error) => match name.split([':', '.']).next() {
+                    Some(code) if definitions.search().get(&self.resource_type, code).is_some() => {
+                        return Err(bad(&error.to_string()));
+                    }
+                    _ => return Ok(Err(error.to_string())),
+                },
                 Ok(parsed) => match self.known(definitions, &parsed) {
                     Err(reason) => return Ok(Err(reason)),
                     // An empty value says nothing (R4 search.html: treated as absent).
