@@ -6,15 +6,28 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod audit;
+mod bad_input;
 mod conditional;
 mod consent;
 mod durability;
 mod harness;
 mod history;
 mod lossless;
+mod paging;
 mod rest;
 mod risk_score;
+mod scopes;
+mod search_composite;
+mod search_date;
+mod search_number;
+mod search_reference;
+mod search_result;
+mod search_string;
+mod search_token;
+mod smart;
 mod surfaces;
+mod synthea;
 mod transaction;
 mod wire;
 

@@ -66,7 +66,7 @@ pub fn exchange(host: &str, bytes: &[u8]) -> Answer {
     parse(&answer.join().unwrap())
 }
 
-fn parse(received: &[u8]) -> Answer {
+pub fn parse(received: &[u8]) -> Answer {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n");
     let Some(end) = end else {
         return Answer::new(0, String::from_utf8_lossy(received).into_owned(), &[]);
