@@ -104,6 +104,69 @@ CREATE TABLE consent_rule (
 -- to read all rules of one.
 CREATE INDEX consent_rule_consent ON consent_rule (consent, tenant);
 
+-- Whether a provision's conditions on the caller hold: when, who, what for, and that it is about seeing data.
+CREATE FUNCTION consent_applies(c consent_rule, actors uuid[], purpose text, now bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (c.period_low IS NULL OR c.period_low <= now) AND (c.period_high IS NULL OR c.period_high > now)
+        AND (c.actors IS NULL OR c.actors && actors) AND (c.purposes IS NULL OR purpose = ANY (c.purposes))
+        AND (c.actions IS NULL OR c.actions && '{access,use,disclose}'::text[]);
+
+-- Whether a provision matches a row for a caller.
+CREATE FUNCTION consent_matches(c consent_rule, type text, rid uuid, keys uuid[], sort bigint,
+                                actors uuid[], purpose text, now bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN consent_applies(c, actors, purpose, now)
+        AND (c.classes IS NULL OR type = ANY (c.classes)) AND (c.codes IS NULL OR c.codes && keys)
+        AND (c.labels IS NULL OR c.labels && keys) AND (c.data IS NULL OR rid = ANY (c.data))
+        AND (c.data_low IS NULL OR sort >= c.data_low) AND (c.data_high IS NULL OR sort < c.data_high);
+
+-- Whether a deny (or a permit) provision decides about a row: it and all its ancestors match, and none of its
+-- children does. Under break-glass only a deny that names the purpose BTG itself holds. The reference is
+-- salus_access::consent::decide. A function that is not inlined, so that statements do not pay for its plan
+-- until they come to a row of a patient who has Consents.
+CREATE FUNCTION consent_decides(denies boolean, of_tenant integer, of_patient uuid, row_type text, row_rid uuid,
+                                row_keys uuid[], row_sort bigint, by_actors uuid[], for_purpose text, at bigint,
+                                break_glass boolean)
+    RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM consent_rule c
+        WHERE c.tenant = of_tenant
+          AND c.patient = ANY (CASE WHEN of_patient = 'ffffffff-ffff-ffff-ffff-ffffffffffff' THEN row_keys ELSE ARRAY[of_patient] END)
+          AND c.deny = denies
+          AND (NOT (denies AND break_glass) OR 'BTG' = ANY (c.purposes))
+          AND consent_matches(c, row_type, row_rid, row_keys, row_sort, by_actors, for_purpose, at)
+          AND NOT EXISTS (
+              SELECT FROM consent_rule a
+              WHERE a.tenant = c.tenant AND a.patient = c.patient AND a.consent = c.consent AND a.node = ANY (c.ancestors)
+                AND NOT consent_matches(a, row_type, row_rid, row_keys, row_sort, by_actors, for_purpose, at))
+          AND NOT EXISTS (
+              SELECT FROM consent_rule d
+              WHERE d.tenant = c.tenant AND d.patient = c.patient AND d.consent = c.consent AND d.parent = c.node
+                AND consent_matches(d, row_type, row_rid, row_keys, row_sort, by_actors, for_purpose, at)));
+END $$;
+
+-- Whether any deny provision could bind a caller for a patient, whatever data there are. The reference is
+-- salus_access::consent::restricts.
+CREATE FUNCTION consent_restricts(of_tenant integer, of_patient uuid, by_actors uuid[], for_purpose text, at bigint,
+                                  break_glass boolean) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM consent_rule c
+        WHERE c.tenant = of_tenant AND c.patient = of_patient AND c.deny
+          AND (NOT break_glass OR 'BTG' = ANY (c.purposes))
+          AND consent_applies(c, by_actors, for_purpose, at)
+          AND NOT EXISTS (
+              SELECT FROM consent_rule a
+              WHERE a.tenant = c.tenant AND a.patient = c.patient AND a.consent = c.consent AND a.node = ANY (c.ancestors)
+                AND NOT consent_applies(a, by_actors, for_purpose, at))
+          AND NOT EXISTS (
+              SELECT FROM consent_rule d
+              WHERE d.tenant = c.tenant AND d.patient = c.patient AND d.consent = c.consent AND d.parent = c.node
+                AND num_nonnulls(d.classes, d.codes, d.labels, d.data, d.data_low, d.data_high) = 0
+                AND consent_applies(d, by_actors, for_purpose, at)));
+END $$;
+
 -- One compact record an event (salus_audit::AuditRecord); the FHIR AuditEvent is rendered from it.
 CREATE SEQUENCE audit_seq;
 CREATE TABLE audit_event (

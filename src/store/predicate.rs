@@ -2,7 +2,6 @@
 //! rows. Every statement that returns content or counts carries it.
 
 use salus_access::consent::keys::above_normal;
-use salus_access::consent::{BREAK_GLASS, DISCLOSING_ACTIONS};
 use salus_access::{Access, ConsentView, DefaultPolicy, Effect, Permission, RowFilter};
 use salus_fhir::{Definitions, Key};
 
@@ -71,26 +70,6 @@ impl View<'_> {
         }
     }
 
-    /// Appends a condition that is narrower than [`Self::write`] and far cheaper to run: the grants, and
-    /// that no Consent of the row's patient exists at all. False where Consent could permit nothing by
-    /// default, so that only the whole predicate will do.
-    pub fn write_unruled(&self, resource_type: &str, row: &str, sql: &mut Sql) -> bool {
-        let default = match self.access.consent() {
-            ConsentView::Exempt => DefaultPolicy::PermitAll,
-            ConsentView::Enforce { default_policy, .. } => *default_policy,
-        };
-        self.grants(resource_type).write(row, self, sql);
-        sql.push(" AND ").push(row).push(".patient <> ").bind(SEVERAL_PATIENTS);
-        sql.push(" AND NOT EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ")
-            .push(row)
-            .push(".tenant AND c.patient = ");
-        sql.push(row).push(".patient)");
-        if default == DefaultPolicy::PermitNormal {
-            sql.push(" AND NOT ").push(row).push(".keys && ").bind(above_normal().as_slice());
-        }
-        matches!(default, DefaultPolicy::PermitAll | DefaultPolicy::PermitNormal)
-    }
-
     /// What the scopes grant of one type for the interaction at hand: any of the granting scopes.
     pub fn grants(&self, resource_type: &str) -> Condition {
         self.any_of(resource_type, self.filters(resource_type))
@@ -157,18 +136,9 @@ impl View<'_> {
             sql.push("false");
             return;
         };
-        let caller = Caller { purpose, actors, now: self.now, break_glass: *break_glass };
-        sql.push("EXISTS (SELECT FROM consent_rule c WHERE c.tenant = ").bind(self.access.tenant());
-        sql.push(" AND c.patient = ").bind(patient).push(" AND c.deny");
-        caller.write_holds_against("c", sql);
-        caller.write_applies("c", sql);
-        sql.push(" AND NOT EXISTS (SELECT FROM consent_rule a WHERE a.tenant = c.tenant AND a.patient = c.patient");
-        sql.push(" AND a.consent = c.consent AND a.node = ANY(c.ancestors) AND NOT (true");
-        caller.write_applies("a", sql);
-        sql.push(")) AND NOT EXISTS (SELECT FROM consent_rule d WHERE d.tenant = c.tenant AND d.patient = c.patient");
-        sql.push(" AND d.consent = c.consent AND d.parent = c.node AND num_nonnulls(d.classes, d.codes, d.labels, d.data, d.data_low, d.data_high) = 0");
-        caller.write_applies("d", sql);
-        sql.push("))");
+        sql.push("consent_restricts(").bind(self.access.tenant()).push(", ").bind(patient).push(", ");
+        Caller { purpose, actors, now: self.now, break_glass: *break_glass }.write(sql);
+        sql.push(")");
     }
 }
 
@@ -192,64 +162,25 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Appends whether a provision with this effect decides about the row: it and its ancestors match,
-    /// and no child of it does (see `salus_access::consent`, which has the same in memory).
+    /// Appends whether a provision with this effect decides about the row. That the patient has Consents at all
+    /// is asked first: most have none, and then nothing else is.
     fn write_decided(&self, effect: Effect, row: &str, sql: &mut Sql) {
-        sql.push(PROBE)
-            .push("consent_rule c WHERE c.tenant = ")
-            .push(row)
-            .push(".tenant AND c.patient = ANY(CASE WHEN ");
-        sql.push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" THEN ").push(row).push(".keys ELSE ARRAY[");
-        sql.push(row).push(".patient] END) AND ");
-        match effect {
-            Effect::Deny => {
-                sql.push("c.deny");
-                self.write_holds_against("c", sql);
-            }
-            Effect::Permit => _ = sql.push("NOT c.deny"),
+        sql.push("((").push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" OR ").push(PROBE);
+        sql.push("consent_rule c WHERE c.tenant = ").push(row).push(".tenant AND c.patient = ").push(row);
+        sql.push(".patient").push(PROBED).push(") AND consent_decides(");
+        sql.push(if effect == Effect::Deny { "true" } else { "false" });
+        for column in ["tenant", "patient", "type", "rid", "keys", "sort"] {
+            sql.push(", ").push(row).push(".").push(column);
         }
-        self.write_matches("c", row, sql);
-        sql.push(" AND NOT EXISTS (SELECT FROM consent_rule a WHERE a.tenant = c.tenant AND a.patient = c.patient");
-        sql.push(" AND a.consent = c.consent AND a.node = ANY(c.ancestors) AND NOT (true");
-        self.write_matches("a", row, sql);
-        sql.push(")) AND NOT EXISTS (SELECT FROM consent_rule d WHERE d.tenant = c.tenant AND d.patient = c.patient");
-        sql.push(" AND d.consent = c.consent AND d.parent = c.node");
-        self.write_matches("d", row, sql);
-        sql.push(")").push(PROBED);
+        sql.push(", ");
+        self.write(sql);
+        sql.push("))");
     }
 
-    /// Appends the conditions of rule `c` on the row and the caller, each with ` AND` before it.
-    fn write_matches(&self, c: &str, row: &str, sql: &mut Sql) {
-        self.write_applies(c, sql);
-        for (column, test) in [
-            ("classes", format!("{row}.type = ANY({c}.classes)")),
-            ("codes", format!("{c}.codes && {row}.keys")),
-            ("labels", format!("{c}.labels && {row}.keys")),
-            ("data", format!("{row}.rid = ANY({c}.data)")),
-            ("data_low", format!("{row}.sort >= {c}.data_low")),
-            ("data_high", format!("{row}.sort < {c}.data_high")),
-        ] {
-            sql.push(&format!(" AND ({c}.{column} IS NULL OR {test})"));
-        }
-    }
-
-    /// Appends ` AND` that deny rule `c` holds against a caller who breaks the glass: it names the
-    /// purpose itself.
-    fn write_holds_against(&self, c: &str, sql: &mut Sql) {
-        if self.break_glass {
-            sql.push(" AND ").bind(BREAK_GLASS).push(&format!(" = ANY({c}.purposes)"));
-        }
-    }
-
-    /// Appends the conditions of rule `c` on the caller alone: when, who, what for, doing what.
-    fn write_applies(&self, c: &str, sql: &mut Sql) {
-        sql.push(&format!(" AND ({c}.period_low IS NULL OR {c}.period_low <= ")).bind(self.now).push(")");
-        sql.push(&format!(" AND ({c}.period_high IS NULL OR {c}.period_high > ")).bind(self.now).push(")");
-        sql.push(&format!(" AND ({c}.actors IS NULL OR {c}.actors && ")).bind(self.actors).push(")");
-        sql.push(&format!(" AND ({c}.purposes IS NULL OR ")).bind(self.purpose).push(&format!(" = ANY({c}.purposes))"));
-        sql.push(&format!(" AND ({c}.actions IS NULL OR {c}.actions && "))
-            .bind(DISCLOSING_ACTIONS.map(str::to_owned).to_vec())
-            .push(")");
+    /// Appends the caller as the functions of the schema take it.
+    fn write(&self, sql: &mut Sql) {
+        sql.bind(self.actors).push(", ").bind(self.purpose).push(", ").bind(self.now).push(", ");
+        sql.push(if self.break_glass { "true" } else { "false" });
     }
 }
 

@@ -12,16 +12,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] where there is none the caller may see, [`Error::Gone`] where it was deleted.
     pub async fn read(&self, access: &Access, resource_type: &str, id: &str) -> Result<Version> {
-        let view = self.view(access);
-        let rid = Self::rid(resource_type, id);
-        let (mut unruled, mut whole) = (Sql::default(), Sql::default());
-        // Most patients have no Consent: a plan of one probe instead of the whole predicate's.
-        let may_be_unruled = view.write_unruled(resource_type, "r", &mut unruled);
-        let mut found = if may_be_unruled { self.reader().read(unruled, rid).await? } else { None };
-        if found.is_none() {
-            view.write(resource_type, "r", &mut whole);
-            found = self.reader().read(whole, rid).await?;
-        }
+        let mut predicate = Sql::default();
+        self.view(access).write(resource_type, "r", &mut predicate);
+        let found = self.reader().read(predicate, Self::rid(resource_type, id)).await?;
         let version = found.ok_or_else(|| not_found(resource_type, id))?;
         if version.body.is_none() {
             return Err(gone(&version));

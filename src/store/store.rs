@@ -124,7 +124,7 @@ impl Store {
             former: false,
             definitions: &self.0.definitions,
             base: &self.0.base,
-            now: now(),
+            now: now() / TENTH_OF_A_SECOND * TENTH_OF_A_SECOND,
         }
     }
 
@@ -140,6 +140,10 @@ impl Store {
         Key::resource(resource_type, id)
     }
 }
+
+/// Consent periods are judged at a moment cut to this, in microseconds, so that reads at about the same time have
+/// the same predicate and share a statement.
+const TENTH_OF_A_SECOND: i64 = 100_000;
 
 /// Now, in microseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn now() -> i64 {

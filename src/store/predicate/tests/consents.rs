@@ -198,8 +198,6 @@ pub(super) async fn agree(bench: &Bench) {
             let case = || format!("{caller:?}\n{rules:#?}\n{rows:#?}");
             assert_eq!(bench.rows(&of_types(&view, tenant)).await, expected, "{}", case());
             assert_eq!(bench.rows(&each_type(&view, tenant)).await, expected, "{}", case());
-            let cheap = bench.rows(&unruled(&view, tenant)).await;
-            assert!(cheap.is_subset(&expected), "{cheap:?} is more than {expected:?}\n{}", case());
             restricted += same_restrictions(bench, &view, &rules, &context).await;
         }
     }
@@ -226,18 +224,6 @@ fn each_type(view: &View<'_>, tenant: i32) -> Sql {
         view.write(resource_type, "r", &mut sql);
     }
     sql
-}
-
-/// The cheap condition for rows of patients without Consent.
-fn unruled(view: &View<'_>, tenant: i32) -> Sql {
-    let mut sql = start(tenant);
-    sql.push("r.type = 'Observation' AND ");
-    if view.write_unruled("Observation", "r", &mut sql) {
-        return sql;
-    }
-    let mut none = start(tenant);
-    none.push("false");
-    none
 }
 
 fn start(tenant: i32) -> Sql {
