@@ -17,6 +17,8 @@ use crate::process::{Cpu, Place};
 const TOKEN_AGE: Duration = Duration::from_secs(120);
 /// Observations that reads choose among.
 const OBSERVATIONS: i64 = 4000;
+/// Connections while nothing is measured.
+const FETCHING: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How much of it to do.
@@ -160,17 +162,17 @@ async fn sample(
     token: &str,
 ) -> Fallible<(Vec<(String, String)>, Vec<String>)> {
     const IDS: &str = "SELECT id FROM resource WHERE type = $1 AND NOT deleted ORDER BY rid LIMIT $2";
-    let mut connection = crate::http::Connection::open(salus.address).await?;
     let mut found = [Vec::new(), Vec::new()];
     for (resource_type, seen) in ["Patient", "Observation"].iter().zip(&mut found) {
-        for row in database.query(IDS, &[resource_type, &OBSERVATIONS]).await? {
-            let id: String = row.try_get(0)?;
-            let path = format!("/fhir/{resource_type}/{id}");
-            let answer = connection.exchange(&request("GET", &path, Some(token), "")).await?;
-            match answer.status {
-                200 => seen.push((id, answer.text())),
+        let rows = database.query(IDS, &[resource_type, &OBSERVATIONS]).await?;
+        let ids = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+        let path = |id| request("GET", &format!("/fhir/{resource_type}/{id}"), Some(token), "");
+        let answers = load::fetch(salus.address, FETCHING, &Rc::new(ids.iter().map(path).collect())).await?;
+        for (id, (status, text)) in ids.into_iter().zip(answers) {
+            match status {
+                200 => seen.push((id, text)),
                 404 => {}
-                other => return Err(format!("{path} answered {other}: {}", answer.text()).into()),
+                other => return Err(format!("{resource_type}/{id} answered {other}: {text}").into()),
             }
         }
     }

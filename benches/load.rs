@@ -107,6 +107,32 @@ pub async fn once(address: SocketAddr, request: &[u8]) -> Fallible<(u16, String)
     Ok((answer.status, answer.text()))
 }
 
+/// All answers to these requests, in their order, over `connections` connections.
+///
+/// # Errors
+/// A connection that broke.
+pub async fn fetch(address: SocketAddr, connections: usize, requests: &Requests) -> Fallible<Vec<(u16, String)>> {
+    let (next, set) = (Rc::new(Cell::new(0)), LocalSet::new());
+    let worker = |next: Rc<Cell<usize>>, requests: Requests| async move {
+        let mut connection = Connection::open(address).await?;
+        let mut answers = Vec::new();
+        loop {
+            let index = next.replace(next.get() + 1);
+            let Some(request) = requests.get(index) else { return Fallible::Ok(answers) };
+            let answer = connection.exchange(request).await?;
+            answers.push((index, (answer.status, answer.text())));
+        }
+    };
+    let workers: Vec<_> = (0..connections).map(|_| set.spawn_local(worker(next.clone(), requests.clone()))).collect();
+    set.await;
+    let mut answers = Vec::with_capacity(requests.len());
+    for worker in workers {
+        answers.extend(worker.await??);
+    }
+    answers.sort_by_key(|(index, _)| *index);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+}
+
 /// How many requests make a turn of about `seconds`, judged by a short one that also warms up.
 ///
 /// # Errors

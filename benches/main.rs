@@ -116,6 +116,7 @@ async fn measure_in(cli: &Cli, program: &Path, dir: &Path) -> Fallible<()> {
     progress("starting Salus with its demo population, and the bare server");
     std::fs::create_dir_all(dir)?;
     let mut lab = Lab::open(program, dir, cli.attach.as_deref(), scale).await?;
+    progress("measuring");
     let mut report = Report::default();
     let wanted = |figure| cli.only.is_empty() || cli.only.contains(&figure);
     if wanted(Figure::Read) {

@@ -145,7 +145,8 @@ fn parse_stat(stat: &str) -> Option<(u32, f64)> {
     // The name may hold spaces and parentheses; what follows it does not.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
-    Some((fields.get(1)?.parse().ok()?, (ticks(11)? + ticks(12)?) / TICKS))
+    // Its own, and that of children that ended, as backends do.
+    Some((fields.get(1)?.parse().ok()?, (ticks(11)? + ticks(12)? + ticks(13)? + ticks(14)?) / TICKS))
 }
 
 fn seconds_of_tree(postmaster: u32) -> f64 {
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_process_with_an_odd_name_is_read() {
-        let stat = "12 (a) b c) S 7 12 12 0 -1 4194560 1 2 3 4 150 50 5 6 20 0 2 0 100 1 1 1";
+        let stat = "12 (a) b c) S 7 12 12 0 -1 4194560 1 2 3 4 130 50 12 8 20 0 2 0 100 1 1 1";
         assert_eq!(parse_stat(stat), Some((7, 2.0)));
     }
 }

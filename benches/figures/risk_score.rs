@@ -1,9 +1,8 @@
 //! `$risk-score` beside a plain read, both at one connection.
 
 use crate::Fallible;
-use crate::http::Connection;
 use crate::lab::Lab;
-use crate::load::{calibrate, median, turn};
+use crate::load::{self, Turn, calibrate, median, spread, turn};
 use crate::report::{Report, Row};
 
 /// How many times a read's p50 it may take.
@@ -25,8 +24,8 @@ pub async fn measure(lab: &mut Lab, report: &mut Report) -> Fallible<()> {
     }
     let [scores, reads] = &turns;
     let ratios: Vec<f64> = scores.iter().zip(reads).map(|(a, b)| a.percentile(0.5) / b.percentile(0.5)).collect();
-    let (ratio, (low, high)) = (median(ratios.iter().copied()), crate::load::spread(ratios));
-    let p50 = |turns: &[crate::load::Turn]| median(turns.iter().map(|turn| turn.percentile(0.5))) * 1e3;
+    let (ratio, (low, high)) = (median(ratios.iter().copied()), spread(ratios));
+    let p50 = |turns: &[Turn]| median(turns.iter().map(|turn| turn.percentile(0.5))) * 1e3;
     report.row(Row {
         figure: "$risk-score, 1 connection, p50".into(),
         salus: format!("{:.2} ms", p50(scores)),
@@ -48,13 +47,12 @@ pub async fn measure(lab: &mut Lab, report: &mut Report) -> Fallible<()> {
 async fn scored(lab: &mut Lab) -> Fallible<Vec<String>> {
     let paths: Vec<String> = lab.patients.iter().map(|id| format!("Patient/{id}/$risk-score")).collect();
     let requests = lab.gets(paths.clone()).await?;
-    let mut connection = Connection::open(lab.salus.address).await?;
+    let answers = load::fetch(lab.salus.address, 8, &requests).await?;
     let (mut scored, mut said) = (Vec::new(), String::new());
-    for (path, request) in paths.into_iter().zip(requests.iter()) {
-        let answer = connection.exchange(request).await?;
-        match answer.status {
+    for (path, (status, text)) in paths.into_iter().zip(answers) {
+        match status {
             200 => scored.push(path),
-            _ => said = answer.text(),
+            _ => said = text,
         }
     }
     if scored.is_empty() { Err(format!("no patient has a score: {said}").into()) } else { Ok(scored) }
