@@ -50,7 +50,7 @@ fn load(client: &Client, stop_on_failure: bool, during: impl FnOnce(&AtomicUsize
 /// One write: a create, or (every third thread) a transaction of three. The ids, or the status.
 fn write(client: &Client, thread: usize) -> Result<Vec<String>, u16> {
     let patient = json!({"resourceType": "Patient", "name": [{"family": "Durable"}]});
-    if thread % 3 != 0 {
+    if !thread.is_multiple_of(3) {
         let answer = client.post("Patient", &patient.to_string());
         return match answer.status {
             201 => Ok(vec![answer.json()["id"].as_str().unwrap().to_owned()]),

@@ -147,21 +147,7 @@ impl Store {
             for (position, written) in origins.into_iter().zip(written) {
                 outcomes[position].push(written);
             }
-            for (&position, resolved) in positions.iter().zip(&resolved) {
-                match resolved {
-                    Resolved::Found(version) => outcomes[position].push(found(version)),
-                    Resolved::Same(first, _) => {
-                        let same = outcomes[*first].first().map(|one| Written {
-                            created: false,
-                            changed: false,
-                            ..one.clone()
-                        });
-                        outcomes[position].extend(same);
-                    }
-                    Resolved::Delete(ids) if ids.is_empty() => outcomes[position].push(nothing(&entries[position])),
-                    _ => {}
-                }
-            }
+            unchanged(entries, positions, &resolved, &mut outcomes);
         }
         let all: Vec<Written> = outcomes.iter().flatten().cloned().collect();
         self.audit().insert(transaction, &audit(&all)).await?;
@@ -281,104 +267,26 @@ impl Store {
         }
         Ok((changes, origins))
     }
+}
 
-    /// Rewrites what points at other entries or is a conditional reference (`Type?criteria`).
-    async fn resolve_references(
-        &self,
-        transaction: &Transaction<'_>,
-        entry: &Entry<'_>,
-        resource: &mut Value<'_>,
-        references: &mut HashMap<String, String>,
-    ) -> Result<()> {
-        let base = entry.full_url.as_deref().and_then(rest_base);
-        let mut unknown = Vec::new();
-        rewrite(resource, base, references, &mut |reference| unknown.push(reference.to_owned()));
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        for reference in unknown {
-            if references.contains_key(&reference) {
-                continue;
+/// Adds the outcomes of those entries at `positions` that turned out to write nothing.
+fn unchanged(entries: &[Entry<'_>], positions: &[usize], resolved: &[Resolved], outcomes: &mut [Vec<Written>]) {
+    for (&position, resolved) in positions.iter().zip(resolved) {
+        match resolved {
+            Resolved::Found(version) => outcomes[position].push(found(version)),
+            Resolved::Same(first, _) => {
+                let same = outcomes[*first].first().cloned();
+                outcomes[position].extend(same.map(|one| Written { created: false, changed: false, ..one }));
             }
-            let unresolved = |message| Error::UnresolvedReference { location: entry.location.clone(), message };
-            let Some((kind, criteria)) = reference.split_once('?') else {
-                // An interaction by itself has no other entries that a placeholder could mean.
-                if entry.location.is_empty() {
-                    continue;
-                }
-                return Err(unresolved(format!("no entry has the fullUrl {reference}")));
-            };
-            let found = self.find_one(transaction, &entry.access, kind, criteria).await?;
-            let Some(version) = found else {
-                return Err(unresolved(format!("the conditional reference {reference} matches no resource")));
-            };
-            let target = format!("{kind}/{}", version.id);
-            references.insert(reference, target);
+            Resolved::Delete(ids) if ids.is_empty() => outcomes[position].push(nothing(&entries[position])),
+            _ => {}
         }
-        rewrite(resource, base, references, &mut |_| {});
-        Ok(())
     }
 }
 
 /// Whether both are conditional creates, of which the second finds what the first makes.
 fn both_create(one: &Entry<'_>, other: &Entry<'_>) -> bool {
     [one, other].iter().all(|entry| matches!(entry.target, Target::NewUnless(_)))
-}
-
-/// The base of a RESTful `fullUrl`, against which the entry's relative references are read (R4
-/// bundle.html#references).
-fn rest_base(full_url: &str) -> Option<&str> {
-    let mut parts = full_url.rsplitn(3, '/');
-    let (_id, _type, base) = (parts.next()?, parts.next()?, parts.next()?);
-    base.starts_with("http").then_some(base)
-}
-
-/// Elements whose value may be the `fullUrl` of another entry, beside `reference` (R4
-/// http.html#trules: "any references, url, oid, uuid").
-const LINKS: [&str; 6] = ["reference", "url", "valueUri", "valueUrl", "valueUuid", "valueOid"];
-
-/// Replaces every link that `references` knows, relative ones read against `base`; tells `unknown` of the
-/// placeholders and conditional references it does not know.
-fn rewrite(
-    value: &mut Value<'_>,
-    base: Option<&str>,
-    references: &HashMap<String, String>,
-    unknown: &mut impl FnMut(&str),
-) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, base, references, unknown)),
-        Value::Object(members) => {
-            for (name, member) in &mut members.0 {
-                match member {
-                    Value::String(text) if LINKS.contains(&name.as_ref()) => {
-                        let relative = || references.get(&format!("{}/{text}", base?));
-                        match references.get(text.as_ref()).or_else(relative) {
-                            Some(target) => *text = target.clone().into(),
-                            None if name == "reference" && (is_conditional(text) || is_placeholder(text)) => {
-                                unknown(text)
-                            }
-                            None => {}
-                        }
-                    }
-                    member => rewrite(member, base, references, unknown),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whether a reference can only mean another entry.
-fn is_placeholder(reference: &str) -> bool {
-    reference.starts_with("urn:uuid:") || reference.starts_with("urn:oid:")
-}
-
-fn is_conditional(reference: &str) -> bool {
-    reference.split_once('?').is_some_and(|(kind, criteria)| {
-        !criteria.is_empty()
-            && kind.chars().all(|c| c.is_ascii_alphabetic())
-            && kind.starts_with(|c: char| c.is_ascii_uppercase())
-    })
 }
 
 fn found(version: &Version) -> Written {
