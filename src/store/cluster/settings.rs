@@ -56,6 +56,8 @@ dynamic_shared_memory_type = {shared_memory}
 random_page_cost = 1.1
 # Short queries: compiling them costs more than it saves.
 jit = off
+# Starting a worker takes longer (10 ms here) than any query of a request should.
+max_parallel_workers_per_gather = 0
 
 # Statistics follow a load within seconds, not a minute.
 autovacuum_naptime = 10s
