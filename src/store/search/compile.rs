@@ -3,8 +3,8 @@
 
 use salus_fhir::Key;
 use salus_fhir::search::query::{
-    DateQuery, Modifier, NumberQuery, OfTypeQuery, ParameterName, QuantityQuery, RangeCondition, ReferenceQuery,
-    StringQuery, System, TokenQuery, UriQuery, split_components, split_values,
+    DateQuery, Modifier, NumberQuery, OfTypeQuery, Operator, ParameterName, QuantityQuery, RangeCondition,
+    ReferenceQuery, StringQuery, System, TokenQuery, UriQuery, split_components, split_values,
 };
 use salus_fhir::search::{ParameterType, SearchError, SearchParameter};
 
@@ -16,6 +16,9 @@ use crate::facts::{
 };
 use crate::predicate::View;
 use crate::{Error, Result};
+
+/// How long ago "lately" is, in microseconds: a week.
+const LATELY: i64 = 7 * 24 * 3600 * 1_000_000;
 
 /// The condition of one parameter, as granular scopes hold them.
 pub(crate) fn parameter(view: &View<'_>, resource_type: &str, name: &str, value: &str) -> Result<Condition> {
@@ -41,8 +44,7 @@ fn plain(view: &View<'_>, resource_type: &str, code: &str, modifier: Option<&Mod
     match code {
         "_id" => return ids(resource_type, modifier, value),
         "_lastUpdated" if modifier.is_none() => {
-            let tests = each(code, value, |one| Ok(Condition::Updated(DateQuery::parse(one)?.condition(view.now))))?;
-            return Ok(Clause::filter(Condition::Any(tests)));
+            return updated(view, resource_type, value);
         }
         _ => {}
     }
@@ -107,6 +109,25 @@ fn ids(resource_type: &str, modifier: Option<&Modifier>, value: &str) -> Result<
         Some(Modifier::Not) => Ok(Clause::filter(Condition::Not(Box::new(Condition::Rows(rows))))),
         Some(_) => Err(unsupported("_id", "this modifier")),
     }
+}
+
+/// `_lastUpdated`. Asking for what changed lately is what those do who keep a copy: there it is worth starting
+/// from.
+fn updated(view: &View<'_>, resource_type: &str, value: &str) -> Result<Clause> {
+    let tests = each("_lastUpdated", value, |one| Ok(DateQuery::parse(one)?.condition(view.now)))?;
+    let lately = |test: &RangeCondition<i64>| {
+        let since = [test.low, test.high]
+            .into_iter()
+            .flatten()
+            .filter(|end| matches!(end.operator, Operator::Ge | Operator::Gt));
+        since.map(|end| end.value).min().is_some_and(|since| since > view.now - LATELY)
+    };
+    let start = match tests.as_slice() {
+        [test] if lately(test) => Some(Start::Updated { resource_type: resource_type.to_owned(), test: Some(*test) }),
+        _ => None,
+    };
+    let condition = Condition::Any(tests.into_iter().map(Condition::Updated).collect());
+    Ok(Clause::implied(condition, start, rank::RANGE))
 }
 
 fn missing(resource_type: &str, code: &str, value: &str) -> Result<Clause> {
@@ -434,6 +455,7 @@ fn chain(
         match clause(view, target, rest, value) {
             Ok(clause) => pointing.extend(stored_as(parameter).into_iter().map(|code| Pointing {
                 parameter: parameter_key(resource_type, code),
+                compartment: target == "Patient" && in_compartment(view, resource_type, code),
                 target_type: target.to_owned(),
                 of: Box::new(clause.clone()),
             })),
@@ -443,7 +465,7 @@ fn chain(
     if pointing.is_empty() {
         return Err(refusal.unwrap_or_else(|| invalid(code, "nothing to follow")));
     }
-    let alternatives = pointing.iter().map(|Pointing { parameter, target_type, of }| Condition::Chain {
+    let alternatives = pointing.iter().map(|Pointing { parameter, target_type, of, .. }| Condition::Chain {
         parameter: *parameter,
         target_type: target_type.clone(),
         of: of.clone(),

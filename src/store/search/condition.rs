@@ -115,10 +115,7 @@ impl Condition {
                 sql.push(PROBED);
             }
             Self::Rows(rows) => _ = sql.push(row).push(".rid = ANY(").bind(rows.as_slice()).push(")"),
-            Self::Updated(test) => {
-                let updated = format!("{row}.updated");
-                write_range(test, &updated, &format!("{updated} + 1000"), sql);
-            }
+            Self::Updated(test) => write_updated(test, row, sql),
             Self::Chain { parameter, target_type, of } => {
                 // `IS TRUE` keeps the planner from joining: the matching targets are hashed once, and each
                 // row's facts looked up among them.
@@ -157,6 +154,17 @@ impl Condition {
                 of.condition.write(&source, view, sql);
                 sql.push(PROBED);
             }
+        }
+    }
+
+    /// Whether it takes the row itself to tell; otherwise an entry of the index will do, which has its tenant,
+    /// key and natural date.
+    pub fn needs_row(&self) -> bool {
+        match self {
+            Self::Everything | Self::Nothing | Self::Range { .. } | Self::Text { .. } | Self::Rows(_) => false,
+            Self::All(all) | Self::Any(all) => all.iter().any(Self::needs_row),
+            Self::Not(not) => not.needs_row(),
+            Self::AnyFact(_) | Self::Updated(_) | Self::Chain { .. } | Self::ReverseChain { .. } => true,
         }
     }
 
@@ -220,6 +228,17 @@ pub(crate) fn write_range(test: &RangeCondition<i64>, low: &str, high: &str, sql
         salus_fhir::search::query::Piece::High => _ = sql.push(high),
         salus_fhir::search::query::Piece::Value(value) => _ = sql.bind(value),
     });
+}
+
+/// Appends when `row` must have changed. A change has the width of the millisecond that tells it.
+pub(crate) fn write_updated(test: &RangeCondition<i64>, row: &str, sql: &mut Sql) {
+    let mut test = *test;
+    // On the bare column, which is indexed.
+    if let Some(high) = &mut test.high {
+        high.value = high.value.saturating_sub(1000);
+    }
+    let updated = format!("{row}.updated");
+    write_range(&test, &updated, &updated, sql);
 }
 
 /// Appends how a string entry must match.

@@ -5,6 +5,7 @@
 //! start from, [`statement`] picks the start and writes the SQL, [`page`] runs it, [`include`] fetches
 //! what the matches point at and what points at them.
 
+mod bounds;
 pub(crate) mod compile;
 mod condition;
 mod include;

@@ -210,7 +210,7 @@ impl SearchQuery {
         }
         // Codes tell more than categories.
         codes.sort_by_key(|(code, _)| code != "code");
-        Ok(Compiled::new(&self.resource_type, clauses, self.sort.clone(), patient, &codes))
+        Ok(Compiled::new(&self.resource_type, &clauses, self.sort.clone(), patient, &codes))
     }
 }
 

@@ -4,7 +4,7 @@ use salus_access::Permission;
 use salus_fhir::Key;
 use salus_fhir::search::query::RangeCondition;
 
-use super::condition::{Condition, TextTest, write_range, write_text};
+use super::condition::{Condition, TextTest, write_range, write_text, write_updated};
 use crate::predicate::View;
 use crate::sql::{SEVERAL_PATIENTS, Sql};
 
@@ -21,6 +21,8 @@ pub(crate) enum Start {
     Text { key: Key, test: TextTest },
     /// What points at the resources of any of these.
     Pointing(Vec<Pointing>),
+    /// Resources of a type by when they changed.
+    Updated { resource_type: String, test: Option<RangeCondition<i64>> },
     /// The patients in whose compartments the resources of this type that satisfy the clause are.
     PatientsOf { source_type: String, of: Box<Clause> },
 }
@@ -28,8 +30,10 @@ pub(crate) enum Start {
 /// References by one parameter to resources of one type.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pointing {
-    /// Key of the reference parameter.
+    /// Key of the reference parameter, or another that resources are indexed under together with the target.
     pub parameter: Key,
+    /// Whether such a reference places a resource in the compartment of its target, a patient.
+    pub compartment: bool,
     /// Type of the targets.
     pub target_type: String,
     /// What is asked of the targets.
@@ -122,6 +126,11 @@ impl Clause {
 impl Start {
     /// Appends a subselect of `tenant` and `rid` of the candidates, each once.
     pub fn write(&self, view: &View<'_>, sql: &mut Sql) {
+        self.write_with("", view, sql);
+    }
+
+    /// The same with further columns of the index's entries `s`, where it starts from those.
+    pub fn write_with(&self, further: &str, view: &View<'_>, sql: &mut Sql) {
         let tenant = view.access.tenant();
         match self {
             Self::Rows(rows) => {
@@ -129,7 +138,7 @@ impl Start {
                 sql.push(" AND rid = ANY(").bind(rows.as_slice()).push("))");
             }
             Self::Keys(keys) => {
-                sql.push("(SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE ");
+                sql.push("(SELECT DISTINCT s.tenant, s.rid").push(further).push(" FROM search_index s WHERE ");
                 match keys.iter().all(|key| key.low.is_none()) {
                     true => {
                         let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
@@ -144,22 +153,33 @@ impl Start {
                 sql.push(")");
             }
             Self::Range { key, test } => {
-                sql.push(
-                    "(SELECT DISTINCT s.tenant, s.rid FROM search_index s WHERE s.high IS NOT NULL AND s.tenant = ",
-                );
-                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
+                sql.push("(SELECT DISTINCT s.tenant, s.rid")
+                    .push(further)
+                    .push(" FROM search_index s WHERE s.tenant = ");
+                sql.bind(tenant).push(" AND s.high IS NOT NULL").push(" AND s.key = ").bind(*key).push(" AND ");
                 write_range(test, "s.low", "s.high", sql);
                 sql.push(")");
             }
             Self::Text { key, test } => {
-                sql.push("(SELECT DISTINCT s.tenant, s.rid FROM search_string s WHERE s.tenant = ");
+                sql.push("(SELECT DISTINCT s.tenant, s.rid")
+                    .push(further)
+                    .push(" FROM search_string s WHERE s.tenant = ");
                 sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
                 write_text(test, "s", sql);
                 sql.push(")");
             }
+            Self::Updated { resource_type, test } => {
+                sql.push("(SELECT u.tenant, u.rid FROM resource u WHERE u.tenant = ").bind(tenant);
+                sql.push(" AND u.type = ").bind(resource_type.as_str());
+                if let Some(test) = test {
+                    sql.push(" AND ");
+                    write_updated(test, "u", sql);
+                }
+                sql.push(")");
+            }
             Self::Pointing(all) => {
                 sql.push("(");
-                for (position, Pointing { parameter, target_type, of }) in all.iter().enumerate() {
+                for (position, Pointing { parameter, target_type, of, .. }) in all.iter().enumerate() {
                     sql.push(if position > 0 { " UNION " } else { "" });
                     sql.push("SELECT DISTINCT x.tenant, x.rid FROM (");
                     of.write_rows("t.rid", target_type, view, sql);

@@ -4,11 +4,13 @@
 //! after a page. In any other order it has to look at all matches.
 
 use salus_fhir::Key;
+use salus_fhir::search::query::{Comparison, Joint, Operator, RangeCondition};
 
-use super::condition::Condition;
+use super::bounds::{Bounds, natural_key};
+use super::condition::{Condition, write_updated};
 use super::sort::{Cursor, SortBy, SortKey, write_after, write_order};
-use super::start::{Clause, KeyStart, Start, rank};
-use crate::facts::{compartment_key, patient_code_key, type_key};
+use super::start::{Clause, KeyStart, Pointing, Start, rank};
+use crate::facts::{code_key, compartment_key, patient_code_key, type_key};
 use crate::predicate::View;
 use crate::row::columns;
 use crate::sql::{SEVERAL_PATIENTS, Sql};
@@ -17,14 +19,62 @@ use crate::sql::{SEVERAL_PATIENTS, Sql};
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
     pub resource_type: String,
-    start: Start,
-    /// Conditions that the start does not already imply.
-    conditions: Vec<Condition>,
+    /// Where a page starts from.
+    page: Plan,
+    /// Where a count starts from, which need not go in order.
+    count: Plan,
+    /// What the conditions on the natural date say of where in the natural order matches can be.
+    bounds: Bounds,
     pub sort: Vec<SortKey>,
+}
+
+/// A start, and what is left to test.
+#[derive(Debug, Clone)]
+struct Plan {
+    start: Start,
+    /// The condition that the start already implies.
+    implied: Option<Condition>,
+    /// All other conditions.
+    conditions: Vec<Condition>,
 }
 
 /// Walks of more keys than this are gathered and sorted instead of merged.
 const MERGED_WALKS: usize = 8;
+
+impl Plan {
+    /// Takes the most selective of the clauses' starts that `may` be taken, or `otherwise` if that is better.
+    fn choose(clauses: &[Clause], otherwise: (u8, Start), may: impl Fn(&Start) -> bool) -> Self {
+        let (mut rank, mut start, mut chosen) = (otherwise.0, &otherwise.1, None);
+        for (position, clause) in clauses.iter().enumerate() {
+            let Some(own) = clause.start.as_ref().filter(|start| may(start)) else { continue };
+            // Of two as good, the one that leaves less to test.
+            if clause.rank < rank || (clause.rank == rank && chosen.is_none() && clause.implied) {
+                (rank, start, chosen) = (clause.rank, own, Some(position));
+            }
+        }
+        let chosen = chosen.filter(|position| clauses[*position].implied);
+        let rest = clauses.iter().enumerate().filter(|(position, _)| Some(*position) != chosen);
+        Self {
+            start: start.clone(),
+            implied: chosen.map(|position| clauses[position].condition.clone()),
+            conditions: rest.map(|(_, clause)| clause.condition.clone()).collect(),
+        }
+    }
+
+    /// Goes on from the patients that a chain finds to their resources of these codes, not to all of theirs.
+    fn with_codes(mut self, resource_type: &str, codes: &[(String, Vec<String>)]) -> Self {
+        if let (Start::Pointing(all), Some((parameter, codes))) = (&self.start, codes.first())
+            && all.iter().all(|one| one.compartment)
+        {
+            let narrower = all.iter().flat_map(|one| {
+                codes.iter().map(|code| Pointing { parameter: code_key(resource_type, parameter, code), ..one.clone() })
+            });
+            self.start = Start::Pointing(narrower.collect());
+            self.conditions.extend(self.implied.take());
+        }
+        self
+    }
+}
 
 impl Compiled {
     /// Picks where to start. `patient` is the one patient whose compartment the search is confined to,
@@ -32,54 +82,56 @@ impl Compiled {
     /// are indexed together with a patient.
     pub fn new(
         resource_type: &str,
-        clauses: Vec<Clause>,
+        clauses: &[Clause],
         sort: Vec<SortKey>,
         patient: Option<Key>,
         codes: &[(String, Vec<String>)],
     ) -> Self {
-        let mut best: (u8, Option<usize>, Start) = match (patient, codes.first()) {
+        let otherwise = match (patient, codes.first()) {
             (Some(patient), Some((parameter, codes))) => {
                 let keys = codes.iter().map(|code| patient_code_key(resource_type, patient, parameter, code));
                 let keys = keys.map(|key| KeyStart::of(key, false)).collect();
-                (rank::PATIENT_AND_CODE, None, Start::Keys(keys))
+                (rank::PATIENT_AND_CODE, Start::Keys(keys))
             }
-            (Some(patient), None) => (rank::COMPARTMENT, None, one_key(compartment_key(resource_type, patient))),
-            _ => (rank::TYPE, None, one_key(type_key(resource_type))),
+            (Some(patient), None) => (rank::COMPARTMENT, one_key(compartment_key(resource_type, patient))),
+            _ => (rank::TYPE, one_key(type_key(resource_type))),
         };
-        for (position, clause) in clauses.iter().enumerate() {
-            if let Some(start) = &clause.start
-                && clause.rank < best.0
-            {
-                best = (clause.rank, Some(position), start.clone());
+        let natural = natural_key(resource_type);
+        let is_natural = matches!(sort.as_slice(), [SortKey { by: SortBy::Natural, .. }]);
+        // In natural order, dates bound the walk of another key.
+        let walks = |start: &Start| !(is_natural && matches!(start, Start::Range { key, .. } if Some(*key) == natural));
+        let bounds = match natural {
+            Some(natural) if is_natural => Bounds::of(natural, clauses),
+            _ => Bounds::default(),
+        };
+        let in_order = match (otherwise.0, sort.as_slice()) {
+            (rank::TYPE, [SortKey { by: SortBy::Updated, .. }]) => {
+                (rank::TYPE, Start::Updated { resource_type: resource_type.to_owned(), test: None })
             }
-        }
-        let (_, implied, start) = best;
-        let conditions = clauses
-            .into_iter()
-            .enumerate()
-            .filter(|(position, clause)| !(clause.implied && Some(*position) == implied))
-            .map(|(_, clause)| clause.condition)
-            .collect();
-        Self { resource_type: resource_type.to_owned(), start, conditions, sort }
+            _ => otherwise.clone(),
+        };
+        let page = Plan::choose(clauses, in_order, walks).with_codes(resource_type, codes);
+        let count = Plan::choose(clauses, otherwise, |_| true).with_codes(resource_type, codes);
+        Self { resource_type: resource_type.to_owned(), page, count, bounds, sort }
     }
 
     /// The statement for a page: row key, sort values, then the columns of a version.
     pub fn page(&self, view: &View<'_>, after: Option<&Cursor>, limit: i64) -> Sql {
         let mut sql = Sql::default();
         sql.push("SELECT v.* FROM (");
-        match &self.start {
-            Start::Keys(keys) if self.is_natural() && keys.len() <= MERGED_WALKS => {
+        match &self.page.start {
+            Start::Keys(keys) if self.is_natural() && (1..=MERGED_WALKS).contains(&keys.len()) => {
                 for (position, key) in keys.iter().enumerate() {
                     sql.push(if position > 0 { " UNION ALL (" } else { "(" });
                     self.write_walk(*key, &keys[..position], view, after, limit, &mut sql);
                     sql.push(")");
                 }
+                self.write_unbounded(view, &mut sql);
             }
-            _ => {
-                self.write_gathered(view, &mut sql);
-                sql.push(" WHERE true");
-                self.write_filters(view, "r", &mut sql);
+            Start::Updated { test, .. } if self.is_updated() => {
+                self.write_updated(test.as_ref(), view, after, limit, &mut sql)
             }
+            _ => self.write_gathered(&self.page, view, &mut sql),
         }
         sql.push(") v");
         if let Some(cursor) = after {
@@ -95,26 +147,41 @@ impl Compiled {
     /// The statement that counts all matches.
     pub fn count(&self, view: &View<'_>) -> Sql {
         let mut sql = Sql::default();
-        if let (Start::Keys(keys), true) = (&self.start, self.conditions.is_empty())
-            && let [key] = keys.as_slice()
+        let plan = &self.count;
+        let indexed = matches!(plan.start, Start::Keys(_) | Start::Range { .. } | Start::Text { .. });
+        if indexed
+            && !plan.conditions.iter().any(Condition::needs_row)
             && view.grants(&self.resource_type) == Condition::Everything
         {
-            self.write_index_count(*key, view, &mut sql);
+            self.write_index_count(view, &mut sql);
             return sql;
         }
         sql.push("SELECT count(*) FROM (SELECT r.rid");
-        self.write_candidates(view, &mut sql);
+        write_candidates(&plan.start, view, &mut sql);
         sql.push(" WHERE true");
-        self.write_filters(view, "r", &mut sql);
+        self.write_filters(plan, view, &mut sql);
         sql.push(") v");
         sql
     }
 
     /// Counts in the index alone; only rows of patients with Consent rules are looked at themselves.
-    fn write_index_count(&self, key: KeyStart, view: &View<'_>, sql: &mut Sql) {
-        sql.push(if key.unique { "SELECT count(*)" } else { "SELECT count(DISTINCT s.rid)" });
-        sql.push(" FROM search_index s WHERE ");
-        key.write(view.access.tenant(), sql);
+    fn write_index_count(&self, view: &View<'_>, sql: &mut Sql) {
+        match &self.count.start {
+            Start::Keys(keys) if keys.len() == 1 => {
+                sql.push(if keys[0].unique { "SELECT count(*)" } else { "SELECT count(DISTINCT s.rid)" });
+                sql.push(" FROM search_index s WHERE ");
+                keys[0].write(view.access.tenant(), sql);
+            }
+            start => {
+                sql.push("SELECT count(*) FROM ");
+                start.write_with(", s.sort, s.patient", view, sql);
+                sql.push(" s WHERE true");
+            }
+        }
+        for condition in &self.count.conditions {
+            sql.push(" AND ");
+            condition.write("s", view, sql);
+        }
         sql.push(" AND ((s.patient <> ").bind(SEVERAL_PATIENTS).push(" AND NOT EXISTS (SELECT FROM consent_rule c");
         sql.push(" WHERE c.tenant = s.tenant AND c.patient = s.patient)");
         if !view.permits_by_default() {
@@ -123,6 +190,10 @@ impl Compiled {
         sql.push(") OR EXISTS (SELECT FROM resource r WHERE r.tenant = s.tenant AND r.rid = s.rid AND ");
         view.write(&self.resource_type, "r", sql);
         sql.push("))");
+    }
+
+    fn is_updated(&self) -> bool {
+        matches!(self.sort.as_slice(), [SortKey { by: SortBy::Updated, .. }])
     }
 
     fn is_natural(&self) -> bool {
@@ -151,11 +222,12 @@ impl Compiled {
             // Lets the walk begin where the last page ended; the outer condition settles ties.
             sql.push(" AND s.sort ").push(if self.sort[0].descending { "<= " } else { ">= " }).bind(*sort);
         }
+        self.bounds.write("s.sort", sql);
         if !before.is_empty() {
             let facts: Vec<Key> = before.iter().map(|start| start.fact).collect();
             sql.push(" AND NOT r.keys && ").bind(facts.as_slice());
         }
-        self.write_filters(view, "r", sql);
+        self.write_filters(&self.page, view, sql);
         if let Some(cursor) = after {
             sql.push(" AND ");
             write_after(&self.sort, cursor, &|_| "s.sort".to_owned(), "s.rid", sql);
@@ -163,8 +235,47 @@ impl Compiled {
         sql.push(" ORDER BY s.sort").push(order).push(", s.rid").push(order).push(" LIMIT ").bind(limit);
     }
 
+    /// Periods without a beginning match by it wherever in the natural order their end has put them: those
+    /// that lie above the bound of the walk.
+    fn write_unbounded(&self, view: &View<'_>, sql: &mut Sql) {
+        let (Some(upper), Some(key)) = (self.bounds.upper, natural_key(&self.resource_type)) else { return };
+        let test = RangeCondition {
+            low: Some(Comparison { operator: Operator::Le, value: i64::MIN }),
+            high: None,
+            joint: Joint::And,
+        };
+        let conditions = self.page.implied.iter().chain(&self.page.conditions).cloned().collect();
+        let plan = Plan { start: Start::Range { key, test }, implied: None, conditions };
+        sql.push(" UNION ALL (");
+        self.write_gathered(&plan, view, sql);
+        sql.push(" AND r.sort > ").bind(upper).push(")");
+    }
+
+    /// A walk in the order of change that ends after a page.
+    fn write_updated(
+        &self,
+        test: Option<&RangeCondition<i64>>,
+        view: &View<'_>,
+        after: Option<&Cursor>,
+        limit: i64,
+        sql: &mut Sql,
+    ) {
+        sql.push("SELECT r.rid, r.updated AS s0, ").push(&columns("r")).push(" FROM resource r WHERE true");
+        self.write_filters(&self.page, view, sql);
+        if let Some(test) = test {
+            sql.push(" AND ");
+            write_updated(test, "r", sql);
+        }
+        if let Some(cursor) = after {
+            sql.push(" AND ");
+            write_after(&self.sort, cursor, &|_| "r.updated".to_owned(), "r.rid", sql);
+        }
+        let order = if self.sort[0].descending { " DESC" } else { "" };
+        sql.push(" ORDER BY r.updated").push(order).push(", r.rid").push(order).push(" LIMIT ").bind(limit);
+    }
+
     /// All matches with their sort values.
-    fn write_gathered(&self, view: &View<'_>, sql: &mut Sql) {
+    fn write_gathered(&self, plan: &Plan, view: &View<'_>, sql: &mut Sql) {
         sql.push("SELECT r.rid");
         for (position, key) in self.sort.iter().enumerate() {
             sql.push(", ");
@@ -172,33 +283,30 @@ impl Compiled {
             sql.push(&format!(" AS s{position}"));
         }
         sql.push(", ").push(&columns("r"));
-        self.write_candidates(view, sql);
+        write_candidates(&plan.start, view, sql);
+        sql.push(" WHERE true");
+        self.write_filters(plan, view, sql);
     }
 
-    /// ` FROM` the candidates, each once, as `r`.
-    fn write_candidates(&self, view: &View<'_>, sql: &mut Sql) {
-        sql.push(" FROM ");
-        self.start.write(view, sql);
-        sql.push(" s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
-    }
-
-    /// ` AND` everything else that must hold of `row`: it is current, of the type, the caller may see
-    /// it, and the conditions.
-    fn write_filters(&self, view: &View<'_>, row: &str, sql: &mut Sql) {
-        sql.push(" AND ").push(row).push(".tenant = ").bind(view.access.tenant());
-        sql.push(" AND NOT ")
-            .push(row)
-            .push(".deleted AND ")
-            .push(row)
-            .push(".type = ")
-            .bind(self.resource_type.as_str());
+    /// ` AND` everything that must hold of row `r`: it is current, of the type, the caller may see it, and the
+    /// conditions.
+    fn write_filters(&self, plan: &Plan, view: &View<'_>, sql: &mut Sql) {
+        sql.push(" AND r.tenant = ").bind(view.access.tenant());
+        sql.push(" AND NOT r.deleted AND r.type = ").bind(self.resource_type.as_str());
         sql.push(" AND ");
-        view.write(&self.resource_type, row, sql);
-        for condition in &self.conditions {
+        view.write(&self.resource_type, "r", sql);
+        for condition in &plan.conditions {
             sql.push(" AND ");
-            condition.write(row, view, sql);
+            condition.write("r", view, sql);
         }
     }
+}
+
+/// ` FROM` the candidates, each once, as `r`.
+fn write_candidates(start: &Start, view: &View<'_>, sql: &mut Sql) {
+    sql.push(" FROM ");
+    start.write(view, sql);
+    sql.push(" s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
 }
 
 fn one_key(key: Key) -> Start {

@@ -359,6 +359,12 @@ fn plain(random: &mut Random, kind: &str) -> Parameter {
             return ("identifier:of-type".to_owned(), value);
         }
         4 | 5 => return token_parameter(random, "identifier"),
+        6 => {
+            let yesterday = salus_fhir::datatypes::instant(super::now() - 86_400_000_000);
+            let moments =
+                ["gt2020".to_owned(), "lt2020".to_owned(), format!("ge{yesterday}"), format!("lt{yesterday},eq2020")];
+            return ("_lastUpdated".to_owned(), moments[random.below(moments.len())].clone());
+        }
         _ => {}
     }
     match kind {
@@ -383,7 +389,7 @@ fn plain(random: &mut Random, kind: &str) -> Parameter {
         "Encounter" => match random.below(7) {
             0 => token_parameter(random, "class"),
             1 => ("date".into(), any_of(random, date)),
-            2 => reference_parameter(random, "patient", &["Patient"]),
+            2 => reference_parameter(random, "patient", &["Patient", "Patient", "Group"]),
             3 => reference_parameter(random, "subject", &["Patient", "Group"]),
             4 => reference_parameter(random, "service-provider", &["Organization"]),
             5 => ("length".into(), any_of(random, quantity_value)),
@@ -391,7 +397,7 @@ fn plain(random: &mut Random, kind: &str) -> Parameter {
         },
         "Condition" => match random.below(6) {
             0 => token_parameter(random, "category"),
-            1 => reference_parameter(random, "patient", &["Patient"]),
+            1 => reference_parameter(random, "patient", &["Patient", "Patient", "Group"]),
             2 => reference_parameter(random, "encounter", &["Encounter"]),
             3 => ("onset-date".into(), any_of(random, date)),
             4 => reference_parameter(random, "subject", &["Patient"]),
@@ -411,7 +417,7 @@ fn observation(random: &mut Random) -> Parameter {
         8 => ("value-quantity".into(), any_of(random, quantity_value)),
         9 => ("combo-value-quantity".into(), any_of(random, quantity_value)),
         10 => reference_parameter(random, "subject", &["Patient", "Group"]),
-        11 | 12 => reference_parameter(random, "patient", &["Patient"]),
+        11 | 12 => reference_parameter(random, "patient", &["Patient", "Patient", "Group"]),
         13 => reference_parameter(random, "performer", &["Practitioner", "Organization", "Patient"]),
         14 => string_parameter(random, "value-string"),
         15 => ("value-date".into(), any_of(random, date)),

@@ -85,6 +85,12 @@ impl Server {
     }
 }
 
+/// Microseconds since 1970-01-01T00:00:00Z.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_micros()).unwrap()
+}
+
 fn definitions() -> Option<Arc<Definitions>> {
     let cache_dir = default_cache_dir()?;
     let package = R4_CORE.path(&cache_dir);

@@ -148,7 +148,7 @@ impl<'w> World<'w> {
     fn applies(&self, kind: &str, name: &ParameterName) -> bool {
         match name {
             ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. } => {
-                code == "_id" || self.parameter(kind, code).is_some()
+                matches!(code.as_str(), "_id" | "_lastUpdated") || self.parameter(kind, code).is_some()
             }
             ParameterName::Has { .. } => true,
         }
@@ -157,6 +157,12 @@ impl<'w> World<'w> {
     fn plain(&self, resource: &Resource<'_>, code: &str, modifier: Option<&Modifier>, value: &str) -> bool {
         if code == "_id" {
             return split_values(value).any(|id| id == resource.id) != (modifier == Some(&Modifier::Not));
+        }
+        if code == "_lastUpdated" {
+            // All were written just now; no query asks more closely.
+            let updated = super::now();
+            let holds = |one: &str| DateQuery::parse(one).unwrap().condition(0).matches(updated, updated + 1000);
+            return split_values(value).any(holds);
         }
         let values = self.values(resource, code);
         match modifier {
