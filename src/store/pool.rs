@@ -11,8 +11,10 @@ mod embedded {
 }
 
 /// Our statements start from one index walk and probe others row by row. Plans that read whole tables suit none
-/// of them, and the planner only takes to them where a young table has no statistics yet.
-const PLANNER: &str = "-c enable_seqscan=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan";
+/// of them, and the planner only takes to them where a young table has no statistics yet. Nor is any so long that
+/// starting parallel workers pays.
+const PLANNER: &str = "-c enable_seqscan=off -c enable_mergejoin=off \
+     -c max_parallel_workers_per_gather=0 -c plan_cache_mode=force_generic_plan";
 
 /// Opens a pool of at most `size` connections. Nothing is connected yet.
 ///
