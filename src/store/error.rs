@@ -138,6 +138,11 @@ impl From<tokio_postgres::Error> for Error {
         use tokio_postgres::error::SqlState;
         match error.as_db_error() {
             Some(db) if *db.code() == SqlState::DISK_FULL => Self::DiskFull,
+            // Stored text is parsed before, so it is a value to compare with.
+            Some(db) if *db.code() == SqlState::CHARACTER_NOT_IN_REPERTOIRE => Self::Search {
+                parameter: "(one of them)".to_owned(),
+                message: "the value holds U+0000, which no FHIR string does".to_owned(),
+            },
             Some(db)
                 if matches!(
                     *db.code(),

@@ -308,6 +308,8 @@ fn parameters_that_cannot_be_read() {
         "_sort=%00",
         "subject=%00",
         "_include=%00",
+        "agent=%00",
+        "value-quantity=1",
     ] {
         for kind in ["Patient", "Observation", "AuditEvent"] {
             let answer = client.request("GET", &format!("{kind}?{query}"), &[], b"");
