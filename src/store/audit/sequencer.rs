@@ -41,8 +41,19 @@ pub(super) struct Sequencer {
     pool: Pool,
     tenant: i32,
     key: Arc<HeadKey>,
-    /// Missing numbers: when first missed, and the first transaction that had not begun then.
-    missing: BTreeMap<i64, (Instant, i64)>,
+    /// Runs of missing numbers, by their first.
+    missing: BTreeMap<i64, Missing>,
+}
+
+/// A run of numbers that are missing.
+#[derive(Clone, Copy)]
+struct Missing {
+    /// The first number after it.
+    end: i64,
+    /// When it was first missed.
+    since: Instant,
+    /// The first transaction that had not begun then.
+    horizon: i64,
 }
 
 /// Where the log stands.
@@ -148,10 +159,10 @@ impl Sequencer {
         let mut expected = if from == 0 { logged.first().map_or(0, |row| row.get(0)) } else { from };
         for row in &logged {
             let seq: i64 = row.try_get(0)?;
-            for gap in expected..seq {
-                let (since, horizon) = *self.missing.get(&gap).unwrap_or(&(Instant::now(), next));
-                if since.elapsed() < GRACE || oldest_running < horizon {
-                    open.insert(gap, (since, horizon));
+            if expected < seq {
+                let missing = self.missed(expected, seq, next);
+                if missing.since.elapsed() < GRACE || oldest_running < missing.horizon {
+                    open.insert(expected, missing);
                 }
             }
             expected = seq + 1;
@@ -162,6 +173,14 @@ impl Sequencer {
         }
         self.missing = open;
         Ok(pending)
+    }
+
+    /// The run from `first` to before `end`, missed before (what is left of a longer one) or from now on.
+    fn missed(&self, first: i64, end: i64, next_transaction: i64) -> Missing {
+        match self.missing.range(..=first).next_back() {
+            Some((_, known)) if known.end >= end => Missing { end, ..*known },
+            _ => Missing { end, since: Instant::now(), horizon: next_transaction },
+        }
     }
 
     async fn write_head(&self, client: &impl GenericClient, range: &CompactRange, pending: i64) -> Result<()> {
