@@ -1,6 +1,6 @@
 //! Connections, and the schema's migrations.
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
 use crate::{Error, Result};
@@ -16,6 +16,10 @@ mod embedded {
 const PLANNER: &str = "-c enable_seqscan=off -c enable_mergejoin=off \
      -c max_parallel_workers_per_gather=0 -c plan_cache_mode=force_generic_plan";
 
+/// Most prepared statements a connection keeps. Callers choose the shapes of searches, of which there is no end,
+/// and each costs memory on both sides; a server's own statements and the common searches are far fewer.
+const MOST_STATEMENTS: usize = 250;
+
 /// Opens a pool of at most `size` connections. Nothing is connected yet.
 ///
 /// # Errors
@@ -27,6 +31,12 @@ pub(crate) fn open(config: tokio_postgres::Config, size: usize) -> Result<Pool> 
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(size)
+        .pre_recycle(Hook::sync_fn(|client, _| {
+            if client.statement_cache.size() > MOST_STATEMENTS {
+                client.statement_cache.clear();
+            }
+            Ok(())
+        }))
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(std::time::Duration::from_secs(10)))
         .create_timeout(Some(std::time::Duration::from_secs(10)))

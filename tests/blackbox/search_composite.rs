@@ -1,5 +1,7 @@
 //! Composite parameters (R4 search.html#composite): all parts of one and the same element.
 
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "an array of ids reads as what is expected")]
+
 use serde_json::json;
 
 use crate::Salus;

@@ -1,5 +1,7 @@
 //! Date parameters (R4 search.html#date, #prefix; cases A1 and A2).
 
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "an array of ids reads as what is expected")]
+
 use serde_json::json;
 
 use crate::{Client, Salus};

@@ -1,5 +1,7 @@
 //! Reference parameters, chains and `_has` (R4 search.html#reference, #chaining, #has; cases A10 and A11).
 
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "an array of ids reads as what is expected")]
+
 use serde_json::{Value, json};
 
 use crate::{Client, Salus};

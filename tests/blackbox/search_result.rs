@@ -1,6 +1,8 @@
 //! What a search answers with: counts, order, totals, included resources, and what was left out
 //! (R4 search.html#summary, #return, #errors; http.html#search; case A14).
 
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "an array of ids reads as what is expected")]
+
 use serde_json::{Value, json};
 
 use crate::{Answer, Client, Salus};

@@ -1,5 +1,7 @@
 //! Token parameters (R4 search.html#token; cases A6, A7 and A9).
 
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "an array of ids reads as what is expected")]
+
 use serde_json::{Value, json};
 
 use crate::{Client, Salus};

@@ -25,8 +25,8 @@ const CURSOR: &str = "_cursor";
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = all_parameters(act)?;
     let resource_type = act.route.type_name();
-    let cursors = parameters.iter().filter(|(name, _)| name == CURSOR).map(|(_, value)| value);
-    let cursor = cursors.last().cloned();
+    let mut cursors = parameters.iter().filter(|(name, _)| name == CURSOR).map(|(_, value)| value);
+    let cursor = cursors.next_back().cloned();
     let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != CURSOR).collect();
     let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, resource_type, &filters)?;
     present(&filters, &mut query, &mut ignored);
