@@ -131,12 +131,12 @@ fn has_nests_both_ways() {
     for (search, expected) in [
         (format!("Patient?_has:Observation:subject:_id={first}"), &patient),
         (format!("Patient?_has:Observation:patient:_id={first}"), &patient),
-        (format!("Patient?_has:Observation:patient:code=has-b"), &patient),
-        (format!("Patient?_has:Observation:patient:code=has-a&_has:Observation:patient:code=has-b"), &patient),
+        ("Patient?_has:Observation:patient:code=has-b".to_owned(), &patient),
+        ("Patient?_has:Observation:patient:code=has-a&_has:Observation:patient:code=has-b".to_owned(), &patient),
         (format!("Patient?_has:Observation:patient:code=has-a&general-practitioner={practitioner}"), &patient),
         (format!("Observation?patient._has:Observation:patient:_id={second}&code=has-a"), &first),
         (format!("Practitioner?_has:Patient:general-practitioner:_has:Observation:patient:_id={first}"), &practitioner),
-        (format!("Practitioner?_has:ExplanationOfBenefit:care-team:coverage.payor.name=has%20payor"), &practitioner),
+        ("Practitioner?_has:ExplanationOfBenefit:care-team:coverage.payor.name=has%20payor".to_owned(), &practitioner),
         (
             format!("Practitioner?_has:ExplanationOfBenefit:care-team:coverage.payor._has:List:item:_id={list}"),
             &practitioner,

@@ -200,6 +200,11 @@ fn reference(
     if !matches!(modifier, None | Some(Modifier::Identifier | Modifier::Type(_) | Modifier::Not)) {
         return Err(unsupported(code, "this modifier"));
     }
+    if let Some(Modifier::Type(name)) = modifier
+        && !view.definitions.is_resource_type(name)
+    {
+        return Err(invalid(code, &format!("'{name}' is not a resource type of R4")));
+    }
     let key = parameter_key(resource_type, code);
     let (mut facts, mut start) = (Vec::new(), true);
     let targets = targets(view, parameter);
@@ -446,6 +451,9 @@ fn chain(
     let parameter = lookup(view, resource_type, code)?;
     expect_reference(parameter)?;
     let targets = match target {
+        Some(target) if !view.definitions.is_resource_type(target) => {
+            return Err(invalid(code, &format!("'{target}' is not a resource type of R4")));
+        }
         Some(target) => vec![target],
         None => targets(view, parameter),
     };
