@@ -169,8 +169,16 @@ fn criteria_that_cannot_be_used_touch_nothing() {
     let value = own_value();
     client.create(&identified(&value, "Untouched"));
     let body = identified(&value, "X").to_string();
-    for criteria in ["nonsense=1", "identifer=typo", "birthdate=not-a-date", "_count=abc", "identifier=", "_sort=name", "_count=1", "_format=json"]
-    {
+    for criteria in [
+        "nonsense=1",
+        "identifer=typo",
+        "birthdate=not-a-date",
+        "_count=abc",
+        "identifier=",
+        "_sort=name",
+        "_count=1",
+        "_format=json",
+    ] {
         let create = client.send_with("POST", "Patient", &body, &[("if-none-exist", criteria)]);
         assert_eq!(create.status, 400, "create {criteria}: {} {}", create.status, create.text);
         let update = client.put(&format!("Patient?{criteria}"), &body);
