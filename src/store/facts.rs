@@ -3,8 +3,6 @@
 //! Every function here that makes a key says in its doc comment what the key means; the search
 //! compiler asks with the same functions, so both sides agree by construction.
 
-use std::borrow::Cow;
-
 use salus_access::consent::keys as consent_keys;
 use salus_fhir::json::Value;
 use salus_fhir::search::query::normalize_string;
@@ -12,6 +10,8 @@ use salus_fhir::search::{NumericValue, ParameterType, SearchParameter, SearchVal
 use salus_fhir::{Definitions, Key};
 
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS};
+
+mod qualified;
 
 /// Strings are indexed up to this many characters.
 const STRING_LENGTH: usize = 300;
@@ -311,48 +311,6 @@ impl Facts {
         self.keys.push(reference_identifier_key(resource_type, code, None, value));
     }
 
-    /// Quantities and composites: an entry each, whose key says nothing of units and systems; those are facts.
-    /// Where a resource has several such values and they differ in what they are called, a fact would speak of
-    /// the wrong one too: there each name has an entry of its own.
-    fn add_qualified(&mut self, resource_type: &str, found: &[(&SearchParameter, SearchValue<'_>)]) {
-        let mut all = Vec::new();
-        for (parameter, value) in found.iter().filter(|(parameter, _)| parameter.parts.is_empty()) {
-            let code = parameter.code.as_str();
-            match value {
-                SearchValue::Quantity { value, system, code: unit_code, unit } => all.push(Qualified {
-                    key: parameter_key(resource_type, code),
-                    names: units(*system, *unit_code, *unit)
-                        .iter()
-                        .map(|unit| unit_key(resource_type, code, unit))
-                        .collect(),
-                    value: Ends::of(value),
-                }),
-                SearchValue::Composite(values) => all.extend(Qualified::composite(resource_type, code, values)),
-                _ => {}
-            }
-        }
-        for one in &all {
-            self.add_ends(one.key, &one.value);
-            let alone = all.iter().all(|other| other.key != one.key || other.names == one.names);
-            for name in &one.names {
-                match alone || one.value == Ends::Nothing {
-                    true => self.keys.push(*name),
-                    false => self.add_ends(qualified_key(*name), &one.value),
-                }
-            }
-        }
-    }
-
-    fn add_ends(&mut self, key: Key, ends: &Ends) {
-        match ends {
-            Ends::Nothing => self.keys.push(key),
-            Ends::Range(low, high) => self.add_entry(key, *low, Some(*high)),
-            Ends::Text(text) => {
-                self.strings.push(StringEntry { key, value: indexed_string(text), exact: text.clone() });
-            }
-        }
-    }
-
     /// Entries of one key differ in `low`, which is part of the primary key: intervals that begin together are
     /// moved apart by the least that there is.
     fn keep_entries_apart(&mut self) {
@@ -367,71 +325,6 @@ impl Facts {
                 entry.low = before.low.saturating_add(1);
             }
         }
-    }
-}
-
-/// A value that has names beside its key: a quantity's units, the systems and units of a composite's parts.
-struct Qualified {
-    key: Key,
-    names: Vec<Key>,
-    value: Ends,
-}
-
-/// What of a value is compared rather than equal.
-#[derive(Debug, Clone, PartialEq)]
-enum Ends {
-    Nothing,
-    Range(i64, i64),
-    Text(String),
-}
-
-impl Ends {
-    fn of(number: &NumericValue) -> Self {
-        let (low, high) = ends(number);
-        Self::Range(low, high)
-    }
-}
-
-impl Qualified {
-    /// A composite: its exact components in the key, in every form they can be asked for, and its one
-    /// compared component. None where it has several of those.
-    fn composite(resource_type: &str, parameter: &str, values: &[SearchValue<'_>]) -> Option<Self> {
-        let mut alternatives: Vec<Vec<String>> = vec![Vec::new()];
-        let mut compared = Ends::Nothing;
-        for value in values {
-            let exact: Vec<String> = match value {
-                SearchValue::Token { system, code: Some(code), .. } => {
-                    vec![format!("|{code}"), format!("{}|{code}", system.map_or(Cow::Borrowed("-"), Cow::Borrowed))]
-                }
-                SearchValue::Reference { resource_type: Some(kind), id: Some(id), .. } => vec![format!("{kind}/{id}")],
-                SearchValue::Uri(uri) => vec![(*uri).to_owned()],
-                SearchValue::Quantity { system, code, unit, .. } => {
-                    std::iter::once(String::new()).chain(units(*system, *code, *unit)).collect()
-                }
-                _ => Vec::new(),
-            };
-            let next = match value {
-                SearchValue::Date(interval) => Ends::Range(interval.low, interval.high),
-                SearchValue::Number(number) | SearchValue::Quantity { value: number, .. } => Ends::of(number),
-                SearchValue::String(text) => Ends::Text((*text).to_owned()),
-                _ if exact.is_empty() => return None,
-                _ => Ends::Nothing,
-            };
-            if next != Ends::Nothing && std::mem::replace(&mut compared, next) != Ends::Nothing {
-                return None;
-            }
-            if exact.is_empty() {
-                continue;
-            }
-            alternatives = alternatives
-                .iter()
-                .flat_map(|known| exact.iter().map(move |part| [known.as_slice(), std::slice::from_ref(part)].concat()))
-                .collect();
-        }
-        // The first alternative is the one without systems and units.
-        let mut keys = alternatives.iter().map(|exact| composite_key(resource_type, parameter, exact));
-        let key = keys.next()?;
-        Some(Self { key, names: keys.collect(), value: compared })
     }
 }
 

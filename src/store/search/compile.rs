@@ -4,15 +4,17 @@
 use salus_fhir::Key;
 use salus_fhir::search::query::{
     DateQuery, Modifier, NumberQuery, OfTypeQuery, Operator, ParameterName, QuantityQuery, RangeCondition,
-    ReferenceQuery, StringQuery, System, TokenQuery, UriQuery, split_components, split_values,
+    ReferenceQuery, StringQuery, System, TokenQuery, UriQuery, split_values,
 };
 use salus_fhir::search::{ParameterType, SearchError, SearchParameter};
 
+use super::chain::{chain, reverse_chain, targets};
+use super::composite::composite;
 use super::condition::{Condition, TextTest};
-use super::start::{Clause, KeyStart, Pointing, Start, rank};
+use super::start::{Clause, KeyStart, Start, rank};
 use crate::facts::{
-    code_key, coding_key, composite_key, indexed_string, of_type_key, parameter_key, qualified_key,
-    reference_identifier_key, starts_with_patient, stored_as, system_key, system_low, unit_key, uri_key, url_target,
+    code_key, coding_key, indexed_string, of_type_key, parameter_key, qualified_key, reference_identifier_key,
+    starts_with_patient, stored_as, system_key, system_low, unit_key, uri_key, url_target,
 };
 use crate::predicate::View;
 use crate::{Error, Result};
@@ -317,13 +319,13 @@ fn range(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, code
 
 /// That an entry of `key` passes the test, and that its value has the fact `name` as well: see
 /// `Facts::add_qualified` for the two ways in which it is laid down.
-fn qualified(key: Key, name: Key, test: impl Fn(Key) -> Condition) -> Condition {
+pub(super) fn qualified(key: Key, name: Key, test: impl Fn(Key) -> Condition) -> Condition {
     let together = Condition::All(vec![Condition::AnyFact(vec![name]), test(key)]);
     Condition::Any(vec![together, test(qualified_key(name))])
 }
 
 /// How the stored interval must lie, and in which unit.
-fn range_test(
+pub(super) fn range_test(
     view: &View<'_>,
     kind: ParameterType,
     value: &str,
@@ -342,216 +344,23 @@ fn range_test(
     })
 }
 
-/// What is asked of a composite's one component that is no fact.
-enum Asked {
-    Range(RangeCondition<i64>),
-    Text(TextTest),
-}
-
-/// `code$value`: all components of one and the same element, as `Facts` lays them down. The entry with the
-/// ranged component's interval has the exact ones in its key, without systems and units; those are facts.
-fn composite(
-    view: &View<'_>,
-    resource_type: &str,
-    parameter: &SearchParameter,
-    code: &str,
-    value: &str,
-) -> Result<Clause> {
-    let mut entries = Vec::new();
-    let mut conditions = Vec::new();
-    for one in split_values(value) {
-        let (plain, exact, asked) = components(view, parameter, one)?;
-        let (key, name) = (composite_key(resource_type, code, &plain), composite_key(resource_type, code, &exact));
-        let Some(asked) = asked else {
-            conditions.push(Condition::AnyFact(vec![name]));
-            continue;
-        };
-        let test = |key| match &asked {
-            Asked::Range(test) => Condition::Range { key, test: *test },
-            Asked::Text(test) => Condition::Text { key, test: test.clone() },
-        };
-        conditions.push(if key == name { test(key) } else { qualified(key, name, test) });
-        entries.push(match asked {
-            Asked::Range(test) => Start::Range { key, test },
-            Asked::Text(test) => Start::Text { key, test },
-        });
-    }
-    let single = conditions.len() == 1;
-    let start = entries.pop().filter(|_| single);
-    Ok(Clause { condition: Condition::Any(conditions), start, rank: rank::CODE, implied: false })
-}
-
-/// The exact components of a composite value, without and with systems and units, and what is asked of the
-/// other one.
-type Components = (Vec<String>, Vec<String>, Option<Asked>);
-
-fn components(view: &View<'_>, parameter: &SearchParameter, value: &str) -> Result<Components> {
-    let code = parameter.code.as_str();
-    let refused = |error| refused(code, error);
-    let parts: Vec<&str> = split_components(value).collect();
-    if parts.len() != parameter.components.len() {
-        return Err(invalid(code, "a composite takes a value for each of its components, separated by '$'"));
-    }
-    let (mut plain, mut exact, mut asked) = (Vec::new(), Vec::new(), None);
-    for ((_, kind), part) in parameter.components.iter().zip(parts) {
-        let next = match *kind {
-            ParameterType::Token => {
-                let TokenQuery { system, code: token } = TokenQuery::parse(part).map_err(refused)?;
-                let Some(token) = token else { return Err(unsupported(code, "a component that is only a system")) };
-                plain.push(format!("|{token}"));
-                exact.push(match system {
-                    System::Is(system) => format!("{system}|{token}"),
-                    System::Absent => format!("-|{token}"),
-                    System::Any => format!("|{token}"),
-                });
-                continue;
-            }
-            ParameterType::Reference => match ReferenceQuery::parse(part, None, view.base).map_err(refused)? {
-                ReferenceQuery::Resource { resource_type, id } => {
-                    plain.push(format!("{resource_type}/{id}"));
-                    exact.push(format!("{resource_type}/{id}"));
-                    continue;
-                }
-                _ => return Err(unsupported(code, "a component that is a reference without its type")),
-            },
-            ParameterType::Uri => {
-                let uri = UriQuery::parse(part).map_err(refused)?.0;
-                plain.push(uri.clone());
-                exact.push(uri);
-                continue;
-            }
-            ParameterType::String => {
-                let text = StringQuery::parse(part).map_err(refused)?.normalized;
-                Asked::Text(TextTest::StartsWith(indexed_string(&text)))
-            }
-            kind => {
-                let (range, unit) = range_test(view, kind, part).map_err(refused)?;
-                if kind == ParameterType::Quantity {
-                    plain.push(String::new());
-                    exact.push(unit.unwrap_or_default());
-                }
-                Asked::Range(range)
-            }
-        };
-        if asked.replace(next).is_some() {
-            return Err(unsupported(code, "a composite of several dates, numbers or strings"));
-        }
-    }
-    Ok((plain, exact, asked))
-}
-
-fn chain(
-    view: &View<'_>,
-    resource_type: &str,
-    code: &str,
-    target: Option<&str>,
-    rest: &ParameterName,
-    value: &str,
-) -> Result<Clause> {
-    let parameter = lookup(view, resource_type, code)?;
-    expect_reference(parameter)?;
-    let targets = match target {
-        Some(target) if !view.definitions.is_resource_type(target) => {
-            return Err(invalid(code, &format!("'{target}' is not a resource type of R4")));
-        }
-        Some(target) => vec![target],
-        None => targets(view, parameter),
-    };
-    let (mut pointing, mut refusal) = (Vec::new(), None);
-    for target in targets {
-        // A polymorphic reference is followed to every type that has the parameter.
-        match clause(view, target, rest, value) {
-            Ok(clause) => pointing.extend(stored_as(parameter).into_iter().map(|code| Pointing {
-                parameter: parameter_key(resource_type, code),
-                compartment: target == "Patient" && in_compartment(view, resource_type, code),
-                target_type: target.to_owned(),
-                of: Box::new(clause.clone()),
-            })),
-            Err(error) => refusal = Some(error),
-        }
-    }
-    if pointing.is_empty() {
-        return Err(refusal.unwrap_or_else(|| invalid(code, "nothing to follow")));
-    }
-    let alternatives = pointing.iter().map(|Pointing { parameter, target_type, of, .. }| Condition::Chain {
-        parameter: *parameter,
-        target_type: target_type.clone(),
-        of: of.clone(),
-    });
-    let condition = Condition::Any(alternatives.collect());
-    let selective = pointing.iter().all(|one| one.of.is_selective());
-    let rank = pointing.iter().map(|one| one.of.rank).max().unwrap_or(u8::MAX).max(rank::REFERENCE);
-    Ok(Clause::implied(condition, selective.then_some(Start::Pointing(pointing)), rank))
-}
-
-fn reverse_chain(
-    view: &View<'_>,
-    resource_type: &str,
-    source: &str,
-    reference: &str,
-    rest: &ParameterName,
-    value: &str,
-) -> Result<Clause> {
-    let parameter = lookup(view, source, reference)?;
-    expect_reference(parameter)?;
-    let of = Box::new(clause(view, source, rest, value)?);
-    // Sources that point at a patient so are in the patient's compartment, where codes are indexed by patient.
-    let patients = resource_type == "Patient" && in_compartment(view, source, reference);
-    let codes = match rest {
-        ParameterName::Plain { code, modifier } if patients => codes(code, modifier.as_ref(), value)
-            .map(|codes| codes.iter().map(|token| code_key(source, code, token)).collect::<Vec<_>>()),
-        _ => None,
-    };
-    let chain = |code: &str| Condition::ReverseChain {
-        parameter: parameter_key(source, code),
-        codes: codes.clone().unwrap_or_default(),
-        source_type: source.to_owned(),
-        of: of.clone(),
-    };
-    let condition = Condition::Any(stored_as(parameter).into_iter().map(chain).collect());
-    if !(patients && of.is_selective()) {
-        return Ok(Clause::filter(condition));
-    }
-    let rank = of.rank.max(rank::REFERENCE);
-    let start = Some(Start::PatientsOf { source_type: source.to_owned(), of });
-    Ok(Clause { condition, start, rank, implied: false })
-}
-
-/// The types that a reference parameter can point at.
-fn targets<'v>(view: &View<'v>, parameter: &'v SearchParameter) -> Vec<&'v str> {
-    match parameter.targets.as_slice() {
-        [] => view.definitions.resource_types().collect(),
-        targets => targets.iter().map(String::as_str).collect(),
-    }
-}
-
-/// Whether pointing at a patient by this parameter places a resource in the patient's compartment, so that all
-/// matches are found there. The compartment's definition lists either `patient` or `subject`, which find the
-/// same patients.
-pub(super) fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
-    let listed =
-        view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
-    let lists = |code: &str| listed.iter().any(|known| known == code);
-    if listed.is_empty() {
-        return matches!(code, "patient" | "subject");
-    }
-    let parts = view.definitions.search().get(resource_type, code).map(stored_as).unwrap_or_default();
-    lists(code) || (code == "subject" && lists("patient")) || parts.iter().all(|part| lists(part))
-}
-
 /// Parses each of the values separated by commas.
-fn each<T>(code: &str, value: &str, parse: impl Fn(&str) -> std::result::Result<T, SearchError>) -> Result<Vec<T>> {
+pub(super) fn each<T>(
+    code: &str,
+    value: &str,
+    parse: impl Fn(&str) -> std::result::Result<T, SearchError>,
+) -> Result<Vec<T>> {
     split_values(value).map(|one| parse(one).map_err(|error| refused(code, error))).collect()
 }
 
-fn lookup<'v>(view: &View<'v>, resource_type: &str, code: &str) -> Result<&'v SearchParameter> {
+pub(super) fn lookup<'v>(view: &View<'v>, resource_type: &str, code: &str) -> Result<&'v SearchParameter> {
     view.definitions
         .search()
         .get(resource_type, code)
         .ok_or_else(|| invalid(code, &format!("{resource_type} has no such search parameter")))
 }
 
-fn expect_reference(parameter: &SearchParameter) -> Result<()> {
+pub(super) fn expect_reference(parameter: &SearchParameter) -> Result<()> {
     match parameter.kind {
         ParameterType::Reference => Ok(()),
         _ => Err(invalid(&parameter.code, "only references can be chained")),
@@ -565,14 +374,14 @@ fn no_modifier(code: &str, modifier: Option<&Modifier>) -> Result<()> {
     }
 }
 
-fn refused(parameter: &str, error: SearchError) -> Error {
+pub(super) fn refused(parameter: &str, error: SearchError) -> Error {
     invalid(parameter, &error.to_string())
 }
 
-fn invalid(parameter: &str, message: &str) -> Error {
+pub(super) fn invalid(parameter: &str, message: &str) -> Error {
     Error::Search { parameter: parameter.to_owned(), message: message.to_owned() }
 }
 
-fn unsupported(parameter: &str, what: &str) -> Error {
+pub(super) fn unsupported(parameter: &str, what: &str) -> Error {
     invalid(parameter, &format!("{what} is not supported here yet"))
 }

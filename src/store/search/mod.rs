@@ -1,12 +1,14 @@
 //! Search: parsed parameters become [`Condition`]s, conditions become one statement that carries the
 //! access predicate.
 //!
-//! [`query`] reads the parameters of a request, [`compile`] turns each into a condition and a place to
-//! start from, [`statement`] picks the start and writes the SQL, [`page`] runs it, [`include`] fetches
+//! [`query`] reads the parameters of a request, [`compile`] (with [`chain`] and [`composite`]) turns each into
+//! a condition and a place to start from, [`statement`] picks the start and writes the SQL, [`page`] runs it, [`include`] fetches
 //! what the matches point at and what points at them.
 
 mod bounds;
+mod chain;
 pub(crate) mod compile;
+mod composite;
 mod condition;
 mod include;
 mod page;

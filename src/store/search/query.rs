@@ -4,10 +4,10 @@ use salus_fhir::search::query::{Modifier, ParameterName};
 use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
-use super::compile;
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
+use super::{chain, compile};
 use crate::facts::{is_ranged, natural_date_parameters, parameter_key, stored_as};
 use crate::predicate::View;
 use crate::{Error, Result};
@@ -202,7 +202,7 @@ impl SearchQuery {
             clauses.push(compile::clause(view, &self.resource_type, name, value)?);
             if let ParameterName::Plain { code, modifier } = name {
                 let modifier = modifier.as_ref();
-                if compile::in_compartment(view, &self.resource_type, code) {
+                if chain::in_compartment(view, &self.resource_type, code) {
                     patient = compile::one_patient(view, code, modifier, value).or(patient);
                 }
                 codes.extend(compile::codes(code, modifier, value).map(|codes| (code.clone(), codes)));

@@ -1,0 +1,112 @@
+//! Chains and `_has` to clauses (R4 search.html#chaining, #has).
+
+use salus_fhir::search::SearchParameter;
+use salus_fhir::search::query::ParameterName;
+
+use super::compile::{clause, codes, expect_reference, invalid, lookup};
+use super::condition::Condition;
+use super::start::{Clause, Pointing, Start, rank};
+use crate::Result;
+use crate::facts::{code_key, parameter_key, stored_as};
+use crate::predicate::View;
+
+/// `subject:Patient.name`: what points at resources of which `rest` holds.
+pub(super) fn chain(
+    view: &View<'_>,
+    resource_type: &str,
+    code: &str,
+    target: Option<&str>,
+    rest: &ParameterName,
+    value: &str,
+) -> Result<Clause> {
+    let parameter = lookup(view, resource_type, code)?;
+    expect_reference(parameter)?;
+    let targets = match target {
+        Some(target) if !view.definitions.is_resource_type(target) => {
+            return Err(invalid(code, &format!("'{target}' is not a resource type of R4")));
+        }
+        Some(target) => vec![target],
+        None => targets(view, parameter),
+    };
+    let (mut pointing, mut refusal) = (Vec::new(), None);
+    for target in targets {
+        // A polymorphic reference is followed to every type that has the parameter.
+        match clause(view, target, rest, value) {
+            Ok(clause) => pointing.extend(stored_as(parameter).into_iter().map(|code| Pointing {
+                parameter: parameter_key(resource_type, code),
+                compartment: target == "Patient" && in_compartment(view, resource_type, code),
+                target_type: target.to_owned(),
+                of: Box::new(clause.clone()),
+            })),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    if pointing.is_empty() {
+        return Err(refusal.unwrap_or_else(|| invalid(code, "nothing to follow")));
+    }
+    let alternatives = pointing.iter().map(|Pointing { parameter, target_type, of, .. }| Condition::Chain {
+        parameter: *parameter,
+        target_type: target_type.clone(),
+        of: of.clone(),
+    });
+    let condition = Condition::Any(alternatives.collect());
+    let selective = pointing.iter().all(|one| one.of.is_selective());
+    let rank = pointing.iter().map(|one| one.of.rank).max().unwrap_or(u8::MAX).max(rank::REFERENCE);
+    Ok(Clause::implied(condition, selective.then_some(Start::Pointing(pointing)), rank))
+}
+
+/// `_has:Observation:patient:code`: what resources point at of which `rest` holds.
+pub(super) fn reverse_chain(
+    view: &View<'_>,
+    resource_type: &str,
+    source: &str,
+    reference: &str,
+    rest: &ParameterName,
+    value: &str,
+) -> Result<Clause> {
+    let parameter = lookup(view, source, reference)?;
+    expect_reference(parameter)?;
+    let of = Box::new(clause(view, source, rest, value)?);
+    // Sources that point at a patient so are in the patient's compartment, where codes are indexed by patient.
+    let patients = resource_type == "Patient" && in_compartment(view, source, reference);
+    let codes = match rest {
+        ParameterName::Plain { code, modifier } if patients => codes(code, modifier.as_ref(), value)
+            .map(|codes| codes.iter().map(|token| code_key(source, code, token)).collect::<Vec<_>>()),
+        _ => None,
+    };
+    let chain = |code: &str| Condition::ReverseChain {
+        parameter: parameter_key(source, code),
+        codes: codes.clone().unwrap_or_default(),
+        source_type: source.to_owned(),
+        of: of.clone(),
+    };
+    let condition = Condition::Any(stored_as(parameter).into_iter().map(chain).collect());
+    if !(patients && of.is_selective()) {
+        return Ok(Clause::filter(condition));
+    }
+    let rank = of.rank.max(rank::REFERENCE);
+    let start = Some(Start::PatientsOf { source_type: source.to_owned(), of });
+    Ok(Clause { condition, start, rank, implied: false })
+}
+
+/// The types that a reference parameter can point at.
+pub(super) fn targets<'v>(view: &View<'v>, parameter: &'v SearchParameter) -> Vec<&'v str> {
+    match parameter.targets.as_slice() {
+        [] => view.definitions.resource_types().collect(),
+        targets => targets.iter().map(String::as_str).collect(),
+    }
+}
+
+/// Whether pointing at a patient by this parameter places a resource in the patient's compartment, so that all
+/// matches are found there. The compartment's definition lists either `patient` or `subject`, which find the
+/// same patients.
+pub(super) fn in_compartment(view: &View<'_>, resource_type: &str, code: &str) -> bool {
+    let listed =
+        view.definitions.compartment("Patient").map_or(&[][..], |compartment| compartment.parameters(resource_type));
+    let lists = |code: &str| listed.iter().any(|known| known == code);
+    if listed.is_empty() {
+        return matches!(code, "patient" | "subject");
+    }
+    let parts = view.definitions.search().get(resource_type, code).map(stored_as).unwrap_or_default();
+    lists(code) || (code == "subject" && lists("patient")) || parts.iter().all(|part| lists(part))
+}
