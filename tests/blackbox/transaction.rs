@@ -323,7 +323,7 @@ fn a_failing_500th_entry_leaves_nothing() {
         assert_eq!(events.len(), 1, "the refusal and nothing else: {events:?}");
         assert_ne!(events[0]["outcome"], "0");
     }
-    assert_eq!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")), [kept.clone()]);
+    assert_eq!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")), std::slice::from_ref(&kept));
     assert_eq!(client.get(&format!("Patient/{kept}/_history")).json()["total"], 1);
     let rows = count(&format!(
         "SELECT (SELECT count(*) FROM resource WHERE body LIKE '%{value}%')
