@@ -11,7 +11,7 @@
 //! A resource is stored as its JSON text and a set of *facts* ([`facts`]): 128-bit keys of what can
 //! be asked about it. See `docs/architecture.md`, "Rows".
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::print_stdout))]
 
 pub mod audit;
 pub mod cluster;

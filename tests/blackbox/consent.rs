@@ -4,6 +4,8 @@
 //! Each test makes a ward: a patient with ten Observations, three of them special, and a Consent. The
 //! treating client sees them all; what the researcher sees is the question.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::{Answer, Client, Salus};
@@ -209,24 +211,40 @@ fn all_pages(client: &Client, path: &str) -> Vec<String> {
     ids
 }
 
-/// A page link made for one client shows another client what that one may see, and nothing else.
+/// A page link made for one client is none for another; and one forged to begin after a hidden resource shows what
+/// may be seen, and nothing else.
 #[test]
 fn a_page_link_opens_nothing_for_another_client() {
     let ward = Ward::new();
     ward.give(deny_special());
     let path = format!("Observation?subject=Patient/{}&_count=1&_sort=date", ward.patient);
-    let mut next = Some(path);
-    while let Some(path) = next {
-        let bundle = ward.treating.get(&path).json();
+    let next = |client: &Client, path: &str| {
+        let bundle = client.get(path).json();
         let link = bundle["link"].as_array().unwrap().iter().find(|link| link["relation"] == "next");
-        next = link.map(|link| link["url"].as_str().unwrap().to_owned());
-        let Some(path) = &next else { break };
-        let seen = ward.researcher.get(path).json();
-        assert_eq!(seen["total"], 7);
+        link.map(|link| link["url"].as_str().unwrap().to_owned())
+    };
+    let own = next(&ward.researcher, &path).unwrap();
+    let (mut at, mut pages) = (path, 0);
+    while let Some(link) = next(&ward.treating, &at) {
+        let answer = ward.researcher.get(&link);
+        assert_eq!((answer.status, answer.issue().as_str()), (400, "invalid"), "{link}");
+        let mut forged = cursor(&own);
+        forged["after"] = cursor(&link)["after"].clone();
+        let forged = URL_SAFE_NO_PAD.encode(forged.to_string());
+        let answer = ward.researcher.get(&format!("{}_cursor={forged}", own.split("_cursor=").next().unwrap()));
+        assert!(answer.status == 400 || answer.json()["total"] == 7, "{}", answer.text);
         for id in &ward.special {
-            assert!(!seen.to_string().contains(id.as_str()), "{path}");
+            assert!(!answer.text.contains(id.as_str()), "{link}");
         }
+        (at, pages) = (link, pages + 1);
     }
+    assert_eq!(pages, 9);
+}
+
+/// What a page link holds.
+fn cursor(link: &str) -> Value {
+    let (_, encoded) = link.split_once("_cursor=").unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap()
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn letters_permit_what_they_say() {
         let id = all.create(&observation(&patient, &["exam"], "letters"));
         let mut changed = observation(&patient, &["exam"], "letters");
         changed["id"] = id.clone().into();
-        let mut may = |letter: char, status: u16, what: &str| {
+        let may = |letter: char, status: u16, what: &str| {
             let expected = letters.contains(letter);
             assert_eq!(status < 300, expected, "{scope}: {what} gave {status}");
             assert!(expected || status == 403, "{scope}: {what} gave {status}");
