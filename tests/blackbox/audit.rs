@@ -423,6 +423,16 @@ fn execute(salus: &Salus, statement: &str) -> u64 {
     })
 }
 
+/// Runs several.
+fn execute_all(salus: &Salus, statements: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pool = salus.database();
+        let client = pool.get().await.unwrap();
+        client.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    });
+}
+
 fn number(salus: &Salus, query: &str) -> i64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -510,12 +520,13 @@ fn verify_names_what_was_tampered_with() {
         "CREATE TABLE kept_event AS SELECT * FROM audit_event; CREATE TABLE kept_leaf AS SELECT * FROM audit_leaf;
                   CREATE TABLE kept_head AS SELECT * FROM audit_head";
     backup.split(';').for_each(|statement| _ = execute(&salus, statement));
-    let restore = || {
-        for table in ["event", "leaf", "head"] {
-            execute(&salus, &format!("DELETE FROM audit_{table}"));
-            execute(&salus, &format!("INSERT INTO audit_{table} SELECT * FROM kept_{table}"));
-        }
-    };
+    // In one transaction, and holding the sequencer's lock, so that it does not work on half of it.
+    let mut put_back = format!("BEGIN; SELECT pg_advisory_xact_lock({}, 0);", 0x5341_4c41);
+    for table in ["event", "leaf", "head"] {
+        put_back += &format!("DELETE FROM audit_{table}; INSERT INTO audit_{table} SELECT * FROM kept_{table};");
+    }
+    put_back += "COMMIT";
+    let restore = || execute_all(&salus, &put_back);
     for (tampering, named) in [
         (format!("UPDATE audit_event SET record = replace(record, '200', '404') WHERE seq = {middle}"), format!("event {middle} of leaf 7 was changed")),
         (format!("UPDATE audit_event SET record = record || ' ' WHERE seq = {middle}"), format!("event {middle} of leaf 7 was changed")),
