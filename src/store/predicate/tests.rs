@@ -33,7 +33,16 @@ struct Bench {
     definitions: Arc<Definitions>,
     policies: Vec<Policy>,
     cluster: Cluster,
-    directory: PathBuf,
+    directory: Directory,
+}
+
+/// A data directory that goes with the test, however it ends.
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Bench {
@@ -46,12 +55,12 @@ impl Bench {
             return None;
         }
         let definitions = Definitions::load_or_compile(&cache, &[core]).unwrap();
-        let directory = std::env::temp_dir().join(format!("salus-predicate-{}", std::process::id()));
-        let cluster = Cluster::start(&directory, &|_| ()).await.unwrap();
+        let directory = Directory(std::env::temp_dir().join(format!("salus-predicate-{}", std::process::id())));
+        let cluster = Cluster::start(&directory.0, &|_| ()).await.unwrap();
         let settings = Settings {
             database: cluster.config(),
             connections: 4,
-            head_key: directory.join("head.pk8"),
+            head_key: directory.0.join("head.pk8"),
             base: BASE.to_owned(),
             tenant: TENANT,
         };
@@ -68,7 +77,7 @@ impl Bench {
 
     async fn stop(self) {
         self.cluster.stop().await.unwrap();
-        let _ = std::fs::remove_dir_all(&self.directory);
+        drop(self.directory);
     }
 
     fn access(&self, default_policy: DefaultPolicy, principal: &Principal) -> Arc<Access> {
