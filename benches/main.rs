@@ -12,6 +12,7 @@ mod figures;
 mod http;
 mod lab;
 mod load;
+mod machine;
 mod process;
 mod report;
 
@@ -111,7 +112,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
 }
 
 async fn measure_in(cli: &Cli, program: &Path, dir: &Path) -> Fallible<()> {
-    let begun = Instant::now();
+    let (begun, load_before) = (Instant::now(), machine::load());
     let scale = if cli.quick { Scale { turns: 3, seconds: 0.7 } } else { Scale { turns: 7, seconds: 1.5 } };
     progress("starting Salus with its demo population, and the bare server");
     std::fs::create_dir_all(dir)?;
@@ -155,6 +156,8 @@ async fn measure_in(cli: &Cli, program: &Path, dir: &Path) -> Fallible<()> {
         figures::start::measure(program, dir, scale, &mut report).await?;
     }
     progress(&format!("measured in {:.0} s", begun.elapsed().as_secs_f64()));
+    report.note(format!("Load average before {load_before}, after {}.", machine::load()));
+    writeln!(std::io::stdout(), "{}\n", machine::described())?;
     std::io::stdout().write_all(report.markdown().as_bytes())?;
     Ok(())
 }
