@@ -73,8 +73,9 @@ CREATE TABLE search_string (
     -- Starts-with searches are a range of `value`; contains walks one key.
     PRIMARY KEY (tenant, key, value, rid, ordinal)
 );
--- Replacing the strings of a resource that changed; string conditions on a row found otherwise.
-CREATE INDEX search_string_row ON search_string (tenant, rid);
+-- Replacing the strings of a resource that changed; string conditions on a row found otherwise. Led by the row, so
+-- that it is never mistaken for a way to read all strings of a tenant.
+CREATE INDEX search_string_row ON search_string (rid, tenant);
 
 -- Active Consents, a row a provision. See salus_access::consent for what the columns mean.
 CREATE TABLE consent_rule (
