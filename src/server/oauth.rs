@@ -71,11 +71,24 @@ pub async fn introspect(
         Ok(request) => app.auth.introspect(&request, authorization, Some(address.ip())).await,
         Err(error) => Err(error),
     };
+    let id = request_id(&headers);
+    if let Err(error) = &result {
+        let event = TokenEvent {
+            kind: AuditKind::TokenRefused,
+            client_id: None,
+            asked: Some("POST /auth/introspect".to_owned()),
+            token_id: None,
+            failed: Some(error),
+        };
+        if let Err(unavailable) = account(&app, address, &id, event).await {
+            return identified(unavailable, &id);
+        }
+    }
     let response = match result {
         Ok(response) => no_store(Json(response).into_response()),
         Err(error) => refusal(&error),
     };
-    identified(response, &request_id(&headers))
+    identified(response, &id)
 }
 
 /// `POST /auth/revoke`

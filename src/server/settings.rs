@@ -31,8 +31,8 @@ pub struct Settings {
     /// Patients of the synthetic population.
     pub demo_patients: usize,
     /// What holds where a patient has no Consent: `permit-normal`, `permit-all`, `break-glass-only` or
-    /// `deny`.
-    pub consent_default: String,
+    /// `deny`. Not set, it is `permit-all` in demo mode and `permit-normal` elsewhere.
+    pub consent_default: Option<String>,
 }
 
 impl Default for Settings {
@@ -49,7 +49,7 @@ impl Default for Settings {
             connections: 16,
             demo: false,
             demo_patients: 100,
-            consent_default: "permit-all".to_owned(),
+            consent_default: None,
         }
     }
 }
@@ -111,12 +111,16 @@ impl Settings {
         format!("{}/fhir", self.origin())
     }
 
+    fn consent_default_name(&self) -> &str {
+        self.consent_default.as_deref().unwrap_or(if self.demo { "permit-all" } else { "permit-normal" })
+    }
+
     /// What holds where a patient has no Consent.
     ///
     /// # Errors
     /// A message for a name that is none of the four.
     pub fn default_policy(&self) -> Result<DefaultPolicy, String> {
-        Ok(match self.consent_default.as_str() {
+        Ok(match self.consent_default_name() {
             "permit-normal" => DefaultPolicy::PermitNormal,
             "permit-all" => DefaultPolicy::PermitAll,
             "break-glass-only" => DefaultPolicy::BreakGlassOnly,
@@ -145,7 +149,7 @@ impl Settings {
             self.connections,
             self.demo,
             self.demo_patients,
-            self.consent_default,
+            self.consent_default_name(),
         )
     }
 }

@@ -12,9 +12,10 @@ mod embedded {
 
 /// Our statements start from one index walk and probe others row by row. Plans that read whole tables suit none
 /// of them, and the planner only takes to them where a young table has no statistics yet. Nor is any so long that
-/// starting parallel workers pays.
+/// starting parallel workers pays. One that has run for two minutes is ended: whoever asked has gone.
 const PLANNER: &str = "-c enable_seqscan=off -c enable_mergejoin=off \
-     -c max_parallel_workers_per_gather=0 -c plan_cache_mode=force_generic_plan";
+     -c max_parallel_workers_per_gather=0 -c plan_cache_mode=force_generic_plan \
+     -c statement_timeout=120s -c idle_in_transaction_session_timeout=120s";
 
 /// Most prepared statements a connection keeps. Callers choose the shapes of searches, of which there is no end,
 /// and each costs memory on both sides; a server's own statements and the common searches are far fewer.

@@ -157,6 +157,8 @@ fn spawn(words: Vec<String>, log: PathBuf) -> Child {
                 let child = Command::new("setpriv")
                     .args(["--pdeathsig", "TERM", env!("CARGO_BIN_EXE_salus")])
                     .args(words)
+                    // What the demo has, and the contract: where no Consent stands, what the token allows.
+                    .env("SALUS_CONSENT_DEFAULT", "permit-all")
                     .stdin(Stdio::null())
                     .stdout(log.try_clone().unwrap())
                     .stderr(log)

@@ -501,3 +501,11 @@ fn wrong_parameters_are_refused_and_named() {
         assert_eq!(answer.status, 400, "{parameters}: {}", answer.text);
     }
 }
+
+#[test]
+fn the_future_cannot_be_scored() {
+    let client = Salus::shared().client("system/*.cruds");
+    let patient = client.create(&json!({"resourceType": "Patient"}));
+    let answer = client.get(&format!("Patient/{patient}/$risk-score?as-of=2999-01-01"));
+    assert_eq!(answer.status, 400, "{}", answer.text);
+}

@@ -158,3 +158,21 @@ fn has_nests_both_ways() {
         assert_eq!(client.get(&format!("Patient?{bad}")).status, 400, "{bad}");
     }
 }
+
+#[test]
+fn chains_through_very_many_types_ask_for_names() {
+    let client = Salus::shared().client("system/*.cruds");
+    let answer = client.get("Composition?subject.subject.subject._id=x");
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.text.contains("name them"), "{}", answer.text);
+    assert_eq!(client.get("Composition?subject.name=x").status, 200);
+}
+
+#[test]
+fn searches_of_very_many_values_are_refused() {
+    let client = Salus::shared().client("system/*.cruds");
+    let many = vec!["1"; 3000].join(",");
+    for search in [format!("Patient?_id={many}"), format!("AuditEvent?_id={many}")] {
+        assert_eq!(client.get(&search).status, 400);
+    }
+}

@@ -9,6 +9,7 @@ use super::search::all_parameters;
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::request::Body;
 use crate::response::FhirResponse;
 
 /// The Device that stands for this server in AuditEvents.
@@ -38,7 +39,8 @@ async fn read(act: &Act<'_>) -> Result<Done, Failure> {
 
 async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = all_parameters(act)?;
-    let cursor = parameters.iter().find(|(name, _)| name == "_cursor").and_then(|(_, value)| value.parse().ok());
+    let cursor = parameters.iter().find(|(name, _)| name == "_cursor").map(|(_, value)| value.parse::<i64>());
+    let cursor = cursor.transpose().map_err(|_| Failure::from(salus_store::Error::PageLink))?;
     let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != "_cursor").collect();
     let (mut query, ignored) = AuditQuery::parse(&filters, crate::account::now())?;
     query.after = cursor;
@@ -65,6 +67,10 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     }
     let mut record = act.caller.listed(AuditKind::AuditLogUse, act.route, act.request, std::iter::empty());
     record.interaction = "search-type".into();
+    if matches!(act.request.body, Body::Bytes(_)) {
+        // The parameters of a POST stand in its body; the audit keeps them as a GET would say them.
+        record.query = Some(format!("POST {}?{query_text}", act.request.path).into());
+    }
     Ok(Done { response: FhirResponse::json(200, bundle.finish()), records: vec![record] })
 }
 

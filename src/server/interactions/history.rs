@@ -1,6 +1,6 @@
 //! `history` of an instance, a type and the whole server (R4 http.html#history).
 
-use salus_audit::AuditKind;
+use salus_audit::{AuditKind, Entity};
 use salus_fhir::datatypes::{DateTime, instant};
 use salus_fhir::outcome::IssueCode;
 use salus_store::{HistoryQuery, Version};
@@ -35,8 +35,15 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         bundle.entry(&entry(&act.app.base, version, *created));
     }
     let patients = page.versions.iter().flat_map(|(version, _)| &version.patients);
-    let records = vec![act.caller.listed(AuditKind::History, act.route, act.request, patients)];
-    Ok(Done { response: FhirResponse::json(200, bundle.finish()), records })
+    let mut record = act.caller.listed(AuditKind::History, act.route, act.request, patients);
+    // Of an instance the total alone tells something, so the record names it whatever the page shows.
+    if let Some(reference) = act.route.reference() {
+        record.entities.push(Entity::data(reference, None));
+    }
+    if act.route.type_name() == "Patient" && record.patients.is_empty() {
+        record.patients.extend(act.route.id.iter().map(|id| id.clone().into()));
+    }
+    Ok(Done { response: FhirResponse::json(200, bundle.finish()), records: vec![record] })
 }
 
 fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {

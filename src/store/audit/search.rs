@@ -80,6 +80,7 @@ impl AuditQuery {
     /// # Errors
     /// [`Error::Search`] for a value that is wrong.
     pub fn parse(parameters: &[(String, String)], now: i64) -> Result<(Self, Vec<Ignored>)> {
+        crate::search::expect_few(parameters)?;
         let mut query = Self { count: 50, ..Self::default() };
         let mut ignored = Vec::new();
         for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {

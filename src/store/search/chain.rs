@@ -89,6 +89,47 @@ pub(super) fn reverse_chain(
     Ok(Clause { condition, start, rank, implied: false })
 }
 
+/// Most resource types that one chain may lead through, all its branches together: each is a part of the statement.
+const BREADTH: usize = 500;
+
+/// Refuses a chain that names no types and leads through very many.
+///
+/// # Errors
+/// [`crate::Error::Search`] that asks to name the types.
+pub(super) fn expect_narrow(view: &View<'_>, resource_type: &str, name: &ParameterName) -> Result<()> {
+    let mut budget = BREADTH;
+    match is_narrow(view, resource_type, name, &mut budget) {
+        true => Ok(()),
+        false => Err(invalid(
+            chain_code(name),
+            "this chain leads through too many types; name them, as in subject:Patient.name",
+        )),
+    }
+}
+
+fn is_narrow(view: &View<'_>, resource_type: &str, name: &ParameterName, budget: &mut usize) -> bool {
+    let Some(left) = budget.checked_sub(1) else { return false };
+    *budget = left;
+    match name {
+        ParameterName::Plain { .. } => true,
+        ParameterName::Has { resource_type: source, rest, .. } => is_narrow(view, source, rest, budget),
+        ParameterName::Chain { code, target, rest } => {
+            let Some(parameter) = view.definitions.search().get(resource_type, code) else { return true };
+            match target {
+                Some(target) => is_narrow(view, target, rest, budget),
+                None => targets(view, parameter).into_iter().all(|target| is_narrow(view, target, rest, budget)),
+            }
+        }
+    }
+}
+
+fn chain_code(name: &ParameterName) -> &str {
+    match name {
+        ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. } => code,
+        ParameterName::Has { reference, .. } => reference,
+    }
+}
+
 /// The types that a reference parameter can point at.
 pub(super) fn targets<'v>(view: &View<'v>, parameter: &'v SearchParameter) -> Vec<&'v str> {
     match parameter.targets.as_slice() {

@@ -8,7 +8,7 @@ use salus_fhir::search::query::{
 };
 use salus_fhir::search::{ParameterType, SearchError, SearchParameter};
 
-use super::chain::{chain, reverse_chain, targets};
+use super::chain::{chain, expect_narrow, reverse_chain, targets};
 use super::composite::composite;
 use super::condition::{Condition, TextTest};
 use super::start::{Clause, KeyStart, Start, rank};
@@ -25,6 +25,7 @@ const LATELY: i64 = 7 * 24 * 3600 * 1_000_000;
 /// The condition of one parameter, as granular scopes hold them.
 pub(crate) fn parameter(view: &View<'_>, resource_type: &str, name: &str, value: &str) -> Result<Condition> {
     let parsed = ParameterName::parse(name).map_err(|error| refused(name, error))?;
+    expect_narrow(view, resource_type, &parsed)?;
     clause(view, resource_type, &parsed, value).map(|clause| clause.condition)
 }
 

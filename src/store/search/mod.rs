@@ -19,5 +19,6 @@ mod statement;
 
 pub(crate) use condition::{Condition, write_range};
 pub use page::{Entry, EntryMode, Page};
+pub(crate) use query::expect_few;
 pub use query::{Ignored, Include, SearchQuery, Total};
 pub use sort::{Cursor, SortKey};

@@ -72,6 +72,24 @@ pub struct SearchQuery {
 /// Parameters that say how to answer rather than what to find; they are not the store's.
 const PRESENTATION: [&str; 5] = ["_format", "_pretty", "_summary", "_elements", "_contained"];
 
+/// Most values that all parameters of one search may have together: each is a part of the statement.
+const MOST_VALUES: usize = 2000;
+
+/// Refuses a search of very many values.
+///
+/// # Errors
+/// [`Error::Search`] that says how many there may be.
+pub(crate) fn expect_few(parameters: &[(String, String)]) -> Result<()> {
+    let values: usize = parameters.iter().map(|(_, value)| 1 + value.matches(',').count()).sum();
+    match parameters.iter().max_by_key(|(_, value)| value.len()) {
+        Some((name, _)) if values > MOST_VALUES => Err(Error::Search {
+            parameter: name.clone(),
+            message: format!("a search takes at most {MOST_VALUES} values, and this one has {values}; ask in parts"),
+        }),
+        _ => Ok(()),
+    }
+}
+
 impl SearchQuery {
     /// Reads the parameters of a search. Those that cannot be used come back beside it; the caller
     /// refuses or reports them (R4 search.html#errors).
@@ -93,6 +111,7 @@ impl SearchQuery {
             revinclude: Vec::new(),
             after: None,
         };
+        expect_few(parameters)?;
         let mut ignored = Vec::new();
         for (name, value) in parameters {
             if PRESENTATION.contains(&name.as_str()) {
@@ -199,6 +218,7 @@ impl SearchQuery {
         let mut clauses: Vec<Clause> = Vec::with_capacity(self.filters.len());
         let (mut patient, mut codes) = (only_compartment(view, &self.resource_type), Vec::new());
         for (name, value) in &self.filters {
+            chain::expect_narrow(view, &self.resource_type, name)?;
             clauses.push(compile::clause(view, &self.resource_type, name, value)?);
             if let ParameterName::Plain { code, modifier } = name {
                 let modifier = modifier.as_ref();

@@ -96,21 +96,26 @@ impl Content {
         rules.iter_mut().for_each(|rule| rule.consent = facts.rid);
         let empty = Object::default();
         let members = resource.as_object().unwrap_or(&empty);
-        let mut before = String::with_capacity(1024);
-        let mut after = String::with_capacity(1024);
-        before.push('{');
-        if let Some(kind) = members.get("resourceType") {
-            before.push_str("\"resourceType\":");
-            kind.write(&mut before);
-            before.push(',');
+        let (mut before, mut after) = (String::with_capacity(1024), String::with_capacity(1024));
+        let mut is_after = false;
+        for (position, name) in names(members).into_iter().enumerate() {
+            let out = if is_after { &mut after } else { &mut before };
+            out.push(if position == 0 { '{' } else { ',' });
+            match (name, members.get(name)) {
+                ("id", _) => {
+                    out.push_str("\"id\":");
+                    Value::String(id.into()).write(out);
+                }
+                ("meta", meta) => {
+                    out.push_str("\"meta\":{\"versionId\":\"");
+                    let meta = meta.and_then(Value::as_object).unwrap_or(&empty);
+                    write_members(meta, &["versionId", "lastUpdated"], &mut after);
+                    after.push('}');
+                    is_after = true;
+                }
+                (name, value) => write_member(name, value.unwrap_or(&Value::Null), out),
+            }
         }
-        before.push_str("\"id\":");
-        Value::String(id.into()).write(&mut before);
-        before.push_str(",\"meta\":{\"versionId\":\"");
-        let meta = members.get("meta").and_then(Value::as_object).unwrap_or(&empty);
-        write_members(meta, &["versionId", "lastUpdated"], &mut after);
-        after.push('}');
-        write_members(members, &["resourceType", "id", "meta"], &mut after);
         after.push('}');
         Self { facts, rules, before_version: before, after_updated: after }
     }
@@ -126,14 +131,31 @@ impl Content {
     }
 }
 
+/// The names of a resource's members as they were sent, with `id` and `meta` where they usually stand if they were
+/// not sent.
+fn names<'o>(members: &'o Object<'_>) -> Vec<&'o str> {
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name).collect();
+    for (missing, follows) in [("id", "resourceType"), ("meta", "id")] {
+        if !names.contains(&missing) {
+            let at = names.iter().position(|name| *name == follows).map_or(0, |position| position + 1);
+            names.insert(at, missing);
+        }
+    }
+    names
+}
+
 /// Appends `,"name":value` for every member but those named.
 fn write_members(members: &Object<'_>, without: &[&str], out: &mut String) {
     for (name, value) in members.iter().filter(|(name, _)| !without.contains(name)) {
         out.push(',');
-        Value::String(name.into()).write(out);
-        out.push(':');
-        value.write(out);
+        write_member(name, value, out);
     }
+}
+
+fn write_member(name: &str, value: &Value<'_>, out: &mut String) {
+    Value::String(name.into()).write(out);
+    out.push(':');
+    value.write(out);
 }
 
 /// What came of a change.
@@ -158,4 +180,29 @@ pub struct Written {
     pub body: Option<String>,
     /// Logical ids of the patients it is about.
     pub patients: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use salus_fhir::json::{Limits, parse};
+
+    use super::*;
+
+    fn stored(sent: &str) -> String {
+        let resource = parse(sent, &Limits::default()).unwrap();
+        Content::new("Patient", "1", &resource, Facts::default(), "").text(3, 0)
+    }
+
+    #[test]
+    fn members_stay_in_the_order_they_were_sent_in() {
+        let meta = r#""meta":{"versionId":"3","lastUpdated":"1970-01-01T00:00:00.000Z""#;
+        assert_eq!(
+            stored(r#"{"gender":"other","meta":{"versionId":"9","tag":[]},"resourceType":"Patient","x":1.00}"#),
+            format!(r#"{{"gender":"other",{meta},"tag":[]}},"resourceType":"Patient","id":"1","x":1.00}}"#)
+        );
+        assert_eq!(
+            stored(r#"{"resourceType":"Patient"}"#),
+            format!(r#"{{"resourceType":"Patient","id":"1",{meta}}}}}"#)
+        );
+    }
 }

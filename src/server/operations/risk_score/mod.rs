@@ -25,6 +25,9 @@ const HOUR: i64 = 3_600_000_000;
 /// Panels whose components hold inputs: blood pressure and vital signs (LOINC).
 const PANELS: [&str; 3] = ["85354-9", "35094-2", "85353-1"];
 
+/// Most members of a Group scored in one request.
+const MOST_MEMBERS: usize = 1000;
+
 /// One patient's answer.
 struct Scored {
     patient: String,
@@ -67,8 +70,12 @@ async fn group(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, id: &
             |member: &Value<'_>| Some(member.get("entity")?.get_str("reference")?.strip_prefix("Patient/")?.to_owned());
         group.items("member").iter().filter_map(member).collect::<Vec<String>>()
     })?;
+    if members.len() > MOST_MEMBERS {
+        let message = format!("a Group of more than {MOST_MEMBERS} patients cannot be scored in one request");
+        return Err(Failure::new(400, IssueCode::TooCostly, message));
+    }
     let mut bundle = BundleWriter::new("collection", None);
-    let mut scored = Vec::new();
+    let (mut scored, mut refused) = (Vec::new(), Vec::new());
     for patient in members {
         match score(act, parameters, model, &patient).await {
             Ok(one) => {
@@ -76,13 +83,17 @@ async fn group(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, id: &
                 scored.push(one);
             }
             Err(failure) if failure.status < 500 => {
+                refused.extend((failure.status != 404).then(|| patient.clone()));
                 bundle.entry(&format!(r#""resource":{}"#, failure.below(&format!("Patient/{patient}")).outcome()));
             }
             Err(failure) => return Err(failure),
         }
     }
-    let records = vec![record(act, model, &scored)];
-    Ok(Done { response: FhirResponse::json(200, bundle.finish()), records })
+    let mut record = record(act, model, &scored);
+    // That a patient cannot be scored tells of the patient too.
+    record.patients.extend(refused.into_iter().map(Into::into));
+    record.entities.push(Entity::of_kind(EntityKind::Related, format!("Group/{id}")));
+    Ok(Done { response: FhirResponse::json(200, bundle.finish()), records: vec![record] })
 }
 
 async fn score(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patient: &str) -> Result<Scored, Failure> {

@@ -145,12 +145,16 @@ fn id_of(resource_type: &str, name: &str, reference: &str) -> Result<String, Fai
     }
 }
 
-/// The last microsecond of the moment named, so that a day includes what was measured on it; never
-/// later than now.
+/// The last microsecond of the moment named, so that a day includes what was measured on it, but never later than
+/// now. What lies wholly in the future cannot be scored.
 fn as_of(text: &str) -> Result<i64, Failure> {
     let date =
         DateTime::parse_search(text).map_err(|_| bad("as-of", &format!("'as-of' takes a dateTime, not '{text}'")))?;
-    Ok(date.interval.high.saturating_sub(1))
+    let now = crate::account::now();
+    if date.interval.low > now {
+        return Err(bad("as-of", &format!("'as-of' lies in the future: {text}")));
+    }
+    Ok(date.interval.high.saturating_sub(1).min(now))
 }
 
 fn bad(name: &str, message: &str) -> Failure {
