@@ -27,6 +27,18 @@ pub(crate) struct View<'a> {
     pub now: i64,
 }
 
+/// Consent periods are judged at a moment cut to this, in microseconds, so that reads at about the same time have
+/// the same predicate and share a statement.
+const TENTH_OF_A_SECOND: i64 = 100_000;
+
+impl<'a> View<'a> {
+    /// What `access` admits now.
+    pub fn new(access: &'a Access, definitions: &'a Definitions, base: &'a str) -> Self {
+        let now = crate::store::now() / TENTH_OF_A_SECOND * TENTH_OF_A_SECOND;
+        View { access, permission: access.permission(), former: false, definitions, base, now }
+    }
+}
+
 impl View<'_> {
     /// Appends the predicate on `row`, whose type is `resource_type`, for the interaction at hand.
     pub fn write(&self, resource_type: &str, row: &str, sql: &mut Sql) {

@@ -1,5 +1,7 @@
 //! Reading one resource: `read` and `vread` (R4 http.html#read, #vread).
 
+use std::sync::Arc;
+
 use salus_access::Access;
 
 use crate::row::{Version, columns};
@@ -11,10 +13,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none the caller may see, [`Error::Gone`] where it was deleted.
-    pub async fn read(&self, access: &Access, resource_type: &str, id: &str) -> Result<Version> {
-        let mut predicate = Sql::default();
-        self.view(access).write(resource_type, "r", &mut predicate);
-        let found = self.reader().read(predicate, Self::rid(resource_type, id)).await?;
+    pub async fn read(&self, access: &Arc<Access>, resource_type: &str, id: &str) -> Result<Version> {
+        let found = self.reader().read(access, resource_type, id).await?;
         let version = found.ok_or_else(|| not_found(resource_type, id))?;
         if version.body.is_none() {
             return Err(gone(&version));

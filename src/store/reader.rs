@@ -1,31 +1,37 @@
 //! Reads of many requests in one statement.
 //!
 //! A read by id is so cheap for PostgreSQL that receiving, starting and answering the statement is most of its
-//! cost. While one group is being read the next one gathers; a read that comes alone goes alone. Only reads
-//! under the very same predicate share a statement, so nobody's rows are found under somebody else's.
+//! cost, and switching between processes most of the machine's. So one connection reads for everybody: while one
+//! group is being read the next one gathers and is sent after it. Only reads under the very same predicate share
+//! a statement, so nobody's rows are found under somebody else's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use deadpool_postgres::{Client, Pool};
-use salus_fhir::Key;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use salus_access::Access;
+use salus_fhir::{Definitions, Key};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::row::{Version, columns};
+use crate::predicate::View;
+use crate::row::Version;
 use crate::sql::Sql;
 use crate::{Error, Result};
 
 /// Requests that may wait for a group; beyond, callers wait to be let in.
 const QUEUE: usize = 4096;
 /// Requests of one group.
-const GROUP: usize = 128;
-const READERS: usize = 3;
+const GROUP: usize = 256;
+/// Groups on their way at a time: one that PostgreSQL works at, and one that it finds when it is done.
+const UNDER_WAY: usize = 2;
 
 struct Request {
-    /// The predicate on the row `r`.
-    predicate: Sql,
-    rid: Key,
+    access: Arc<Access>,
+    resource_type: String,
+    id: String,
     answer: oneshot::Sender<Result<Option<Version>>>,
 }
 
@@ -35,80 +41,145 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub fn start(pool: Pool, tenant: i32) -> Self {
+    pub fn start(pool: Pool, tenant: i32, definitions: Arc<Definitions>, base: String) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..READERS {
-            tokio::spawn(run(pool.clone(), tenant, receiver.clone()));
-        }
+        tokio::spawn(Groups { pool, tenant, definitions, base }.run(receiver));
         Self { requests }
     }
 
-    /// The current version of a row, deleted or not, if `predicate` (on `r`) admits it.
-    pub async fn read(&self, predicate: Sql, rid: Key) -> Result<Option<Version>> {
+    /// The current version of a resource, deleted or not, if `access` admits it.
+    pub async fn read(&self, access: &Arc<Access>, resource_type: &str, id: &str) -> Result<Option<Version>> {
         let (answer, found) = oneshot::channel();
         let stopped = |_| Error::Unavailable("the reader has stopped".to_owned());
-        self.requests.send(Request { predicate, rid, answer }).await.map_err(|_| stopped(()))?;
+        let (access, resource_type, id) = (access.clone(), resource_type.to_owned(), id.to_owned());
+        let request = Request { access, resource_type, id, answer };
+        self.requests.send(request).await.map_err(|_| stopped(()))?;
         found.await.map_err(|_| stopped(()))?
     }
 }
 
-async fn run(pool: Pool, tenant: i32, receiver: Arc<Mutex<mpsc::Receiver<Request>>>) {
-    loop {
-        let Some(requests) = gather(&receiver).await else { return };
-        let mut groups: Vec<Vec<Request>> = Vec::new();
-        for request in requests {
-            match groups.iter_mut().find(|group| group[0].predicate == request.predicate) {
-                Some(group) => group.push(request),
-                None => groups.push(vec![request]),
-            }
-        }
-        match pool.get().await {
-            Ok(client) => {
-                // All statements are sent before the first answer is awaited.
-                let reads = groups.into_iter().map(|group| read(&client, tenant, group));
-                futures_util::future::join_all(reads).await;
-            }
-            Err(error) => {
-                let message = error.to_string();
-                for request in groups.into_iter().flatten() {
-                    let _ = request.answer.send(Err(Error::Unavailable(message.clone())));
+/// What the groups are read with.
+struct Groups {
+    pool: Pool,
+    tenant: i32,
+    definitions: Arc<Definitions>,
+    base: String,
+}
+
+impl Groups {
+    async fn run(self, mut requests: mpsc::Receiver<Request>) {
+        let mut connection: Option<Arc<Client>> = None;
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(()) = under_way.next() => {}
+                first = requests.recv(), if under_way.len() < UNDER_WAY => {
+                    let Some(first) = first else { return };
+                    let group = gather(first, &mut requests).await;
+                    if connection.as_ref().is_none_or(|client| client.is_closed()) {
+                        connection = self.connect(&group).await;
+                    }
+                    match &connection {
+                        Some(client) => under_way.push(self.read(client.clone(), group)),
+                        None => refuse(group),
+                    }
                 }
             }
         }
     }
+
+    async fn connect(&self, group: &[Request]) -> Option<Arc<Client>> {
+        match self.pool.get().await {
+            Ok(client) => Some(Arc::new(client)),
+            Err(error) => {
+                tracing::warn!(%error, waiting = group.len(), "no connection to read with");
+                None
+            }
+        }
+    }
+
+    /// Reads and answers a group. The statements of all its predicates are sent before the first answer is awaited.
+    async fn read(&self, client: Arc<Client>, group: Vec<Request>) {
+        let mut statements: Vec<(Sql, Vec<Request>)> = Vec::new();
+        for request in group {
+            let same = |other: &Request| {
+                Arc::ptr_eq(&other.access, &request.access) && other.resource_type == request.resource_type
+            };
+            if let Some((_, requests)) = statements.iter_mut().find(|(_, requests)| same(&requests[0])) {
+                requests.push(request);
+                continue;
+            }
+            let predicate = self.predicate(&request);
+            match statements.iter_mut().find(|(other, _)| *other == predicate) {
+                Some((_, requests)) => requests.push(request),
+                None => statements.push((predicate, vec![request])),
+            }
+        }
+        join_all(statements.into_iter().map(|(predicate, requests)| self.answer(&client, predicate, requests))).await;
+    }
+
+    fn predicate(&self, request: &Request) -> Sql {
+        let mut predicate = Sql::default();
+        let view = View::new(&request.access, &self.definitions, &self.base);
+        view.write(&request.resource_type, "r", &mut predicate);
+        predicate
+    }
+
+    async fn answer(&self, client: &Client, predicate: Sql, requests: Vec<Request>) {
+        let rid = |request: &Request| crate::sql::uuid(Key::resource(&request.resource_type, &request.id));
+        let rids: Vec<Uuid> = requests.iter().map(rid).collect();
+        let found = self.select(client, predicate, &rids).await;
+        for (request, rid) in requests.into_iter().zip(rids) {
+            let answer = match &found {
+                Ok(found) => Ok(found.get(&rid).map(|row| row.version(request.resource_type, request.id))),
+                Err(error) => Err(error.for_another()),
+            };
+            // A caller that went away needs no answer.
+            let _ = request.answer.send(answer.and_then(Option::transpose));
+        }
+    }
+
+    async fn select(&self, client: &Client, mut sql: Sql, rids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
+        let predicate = std::mem::take(&mut sql.text);
+        sql.push("SELECT r.rid, r.version, r.updated, r.method, r.body, r.patients FROM resource r WHERE r.tenant = ");
+        sql.bind(self.tenant).push(" AND r.rid = ANY(").bind(rids).push(") AND ").push(&predicate);
+        let statement = client.prepare_cached(&sql.text).await?;
+        let rows = client.query(&statement, &sql.params()).await?;
+        rows.into_iter().map(|row| Ok((row.try_get(0)?, Found(row)))).collect()
+    }
 }
 
-/// Waits for the first request, then takes all that wait already.
-async fn gather(receiver: &Mutex<mpsc::Receiver<Request>>) -> Option<Vec<Request>> {
-    let mut receiver = receiver.lock().await;
-    let mut requests = vec![receiver.recv().await?];
+/// A row found: what a [`Version`] has beside its type and id, which whoever asked knows.
+struct Found(tokio_postgres::Row);
+
+impl Found {
+    fn version(&self, resource_type: String, id: String) -> Result<Version> {
+        let Self(row) = self;
+        Ok(Version {
+            resource_type,
+            id,
+            version: row.try_get(1)?,
+            updated: row.try_get(2)?,
+            method: row.try_get(3)?,
+            body: row.try_get(4)?,
+            patients: row.try_get(5)?,
+        })
+    }
+}
+
+/// All that wait already, after those who are about to ask have had their turn.
+async fn gather(first: Request, waiting: &mut mpsc::Receiver<Request>) -> Vec<Request> {
+    tokio::task::yield_now().await;
+    let mut requests = vec![first];
     while requests.len() < GROUP {
-        let Ok(more) = receiver.try_recv() else { break };
+        let Ok(more) = waiting.try_recv() else { break };
         requests.push(more);
     }
-    Some(requests)
+    requests
 }
 
-async fn read(client: &Client, tenant: i32, group: Vec<Request>) {
-    let rids: Vec<Key> = group.iter().map(|request| request.rid).collect();
-    let found = select(client, tenant, &group[0].predicate, &rids).await;
+fn refuse(group: Vec<Request>) {
     for request in group {
-        let answer = match &found {
-            Ok(found) => Ok(found.get(&crate::sql::uuid(request.rid)).cloned()),
-            Err(error) => Err(error.for_another()),
-        };
-        // A caller that went away needs no answer.
-        let _ = request.answer.send(answer);
+        let _ = request.answer.send(Err(Error::Unavailable("the database cannot be reached".to_owned())));
     }
-}
-
-async fn select(client: &Client, tenant: i32, predicate: &Sql, rids: &[Key]) -> Result<HashMap<Uuid, Version>> {
-    let mut sql = predicate.clone();
-    let predicate = std::mem::take(&mut sql.text);
-    sql.push("SELECT r.rid, ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(tenant);
-    sql.push(" AND r.rid = ANY(").bind(rids).push(") AND ").push(&predicate);
-    let statement = client.prepare_cached(&sql.text).await?;
-    let rows = client.query(&statement, &sql.params()).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, Version::from_row(row, 1)?))).collect()
 }

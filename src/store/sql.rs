@@ -61,6 +61,11 @@ impl From<&[Key]> for Param {
         Self::Uuids(uuids(value))
     }
 }
+impl From<&[Uuid]> for Param {
+    fn from(value: &[Uuid]) -> Self {
+        Self::Uuids(value.to_vec())
+    }
+}
 impl From<&str> for Param {
     fn from(value: &str) -> Self {
         Self::Text(value.to_owned())

@@ -58,7 +58,7 @@ impl Store {
         let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
         let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
         let creations = Creations::start(pool.clone(), settings.tenant);
-        let reader = Reader::start(pool.clone(), settings.tenant);
+        let reader = Reader::start(pool.clone(), settings.tenant, definitions.clone(), settings.base.clone());
         Ok(Self(Arc::new(Inner {
             creations,
             reader,
@@ -118,14 +118,7 @@ impl Store {
     }
 
     pub(crate) fn view<'a>(&'a self, access: &'a Access) -> View<'a> {
-        View {
-            access,
-            permission: access.permission(),
-            former: false,
-            definitions: &self.0.definitions,
-            base: &self.0.base,
-            now: now() / TENTH_OF_A_SECOND * TENTH_OF_A_SECOND,
-        }
+        View::new(access, &self.0.definitions, &self.0.base)
     }
 
     /// Now, to the millisecond, in microseconds since 1970-01-01T00:00:00Z.
@@ -140,10 +133,6 @@ impl Store {
         Key::resource(resource_type, id)
     }
 }
-
-/// Consent periods are judged at a moment cut to this, in microseconds, so that reads at about the same time have
-/// the same predicate and share a statement.
-const TENTH_OF_A_SECOND: i64 = 100_000;
 
 /// Now, in microseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn now() -> i64 {

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 const QUEUE: usize = 4096;
 /// Rows of one group.
 const GROUP: usize = 1024;
-const WRITERS: usize = 2;
+const WRITERS: usize = 1;
 
 type Outcome = std::result::Result<(), String>;
 type Request = (Rows, oneshot::Sender<Outcome>);
@@ -104,6 +104,8 @@ async fn write(pool: Pool, tenant: i32, receiver: Arc<Mutex<mpsc::Receiver<Reque
 async fn gather(receiver: &Mutex<mpsc::Receiver<Request>>) -> Option<(Rows, Vec<oneshot::Sender<Outcome>>)> {
     let mut receiver = receiver.lock().await;
     let (mut rows, answer) = receiver.recv().await?;
+    // Those who are about to ask have their turn first.
+    tokio::task::yield_now().await;
     let mut answers = vec![answer];
     while rows.len() < GROUP {
         let Ok((more, answer)) = receiver.try_recv() else { break };
