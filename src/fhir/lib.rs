@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod packages;
 pub mod search;
 pub mod validation;
+pub mod xml;
 
 pub use definitions::Definitions;
 pub use search::Key;
