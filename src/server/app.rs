@@ -10,6 +10,7 @@ use salus_fhir::Definitions;
 use salus_store::Store;
 
 use crate::account::Probing;
+use crate::limits::{Limits, Slots};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 
@@ -29,6 +30,10 @@ pub struct App {
     pub base: String,
     /// Counts what looks like guessing.
     pub probing: Probing,
+    /// What requests may take of the server.
+    pub limits: Limits,
+    /// Room for the requests at work.
+    pub slots: Slots,
     /// What `/fhir/metadata` answers.
     pub capabilities: Bytes,
     /// Pages for people, and the OpenAPI description.

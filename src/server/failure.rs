@@ -93,6 +93,7 @@ impl From<StoreError> for Failure {
             StoreError::Search { .. } => (400, IssueCode::Invalid),
             StoreError::PageLink => (400, IssueCode::Invalid),
             StoreError::Unavailable(_) | StoreError::Audit(_) => (503, IssueCode::Transient),
+            StoreError::TimedOut => (503, IssueCode::Timeout),
             StoreError::DiskFull => (503, IssueCode::NoStore),
             _ => (500, IssueCode::Exception),
         };

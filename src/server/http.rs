@@ -1,11 +1,12 @@
 //! HTTP: from bytes to a [`FhirRequest`] and back.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body as HttpBody, Bytes, to_bytes};
+use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
@@ -17,33 +18,42 @@ use crate::account::Caller;
 use crate::app::App;
 use crate::dispatch::{dispatch, refuse};
 use crate::failure::Failure;
+use crate::limits::{bounded, too_large};
 use crate::request::{Body, FhirRequest, LARGEST_BUNDLE, LARGEST_RESOURCE, Verb, percent_decoded};
 use crate::response::{FHIR_JSON, FhirResponse};
-use crate::{health, metrics, misses, oauth, pages};
+use crate::{health, limits, metrics, misses, oauth, pages};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
+    // Those that watch the server are answered however busy it is.
+    let watched = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready));
     let others = Router::new()
         .route("/", get(pages::index_page))
         .route("/docs", get(pages::docs_page))
         .route("/openapi.json", get(pages::openapi_json))
-        .route("/metrics", get(metrics::metrics))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
         .route("/auth/jwks", get(oauth::jwks))
         .route("/auth/token", post(oauth::token))
         .route("/auth/introspect", post(oauth::introspect))
         .route("/auth/revoke", post(oauth::revoke))
         .route("/fhir/.well-known/smart-configuration", get(oauth::smart_configuration))
         .route("/fhir/metadata", get(metadata))
+        .route_layer(from_fn_with_state(app.clone(), limits::in_a_slot))
+        .merge(watched)
+        .route_layer(from_fn_with_state(app.clone(), limits::in_short))
         .route_layer(from_fn_with_state(app.clone(), metrics::observe));
-    Router::new()
-        .merge(others)
+    let of_fhir = Router::new()
         .route("/fhir", any(fhir))
         .route("/fhir/", any(fhir))
         .route("/fhir/{*path}", any(fhir))
+        .route_layer(from_fn_with_state(app.clone(), limits::in_a_slot));
+    Router::new()
+        .merge(others)
+        .merge(of_fhir)
         .fallback(misses::not_found)
         .method_not_allowed_fallback(misses::method_not_allowed)
         .layer(DefaultBodyLimit::max(64 << 10))
@@ -55,9 +65,9 @@ async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap, request: Requ
     let query = request.uri().query().unwrap_or_default();
     let id = request_id(&headers);
     if let Err(failure) = acceptable(query, &headers) {
-        return write(&app, failure.into_response(), &id, false);
+        return write(&app, failure.into_response(), &id);
     }
-    let mut answer = write(&app, FhirResponse::json(200, String::new()), &id, false);
+    let mut answer = write(&app, FhirResponse::json(200, String::new()), &id);
     *answer.body_mut() = HttpBody::from(app.capabilities.clone());
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
     answer
@@ -71,17 +81,20 @@ async fn fhir(
 ) -> Response {
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
-    let head = parts.method == Method::HEAD;
     let id = request_id(&parts.headers);
     let mut caller = Caller { principal: None, address: Some(address.ip()), request_id: id };
     let mut fhir = fhir_request(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default(), &parts.headers);
-    let response = match prepare(&app, &mut caller, &mut fhir, &parts.headers, &parts.method, body).await {
-        Ok(()) => dispatch(&app, &caller, &fhir).await,
+    let answer = match prepare(&app, &mut caller, &mut fhir, &parts.headers, &parts.method, body).await {
+        Ok(()) => bounded(app.limits.request(), dispatch(&app, &caller, &fhir)).await,
+        Err(failure) => Err(failure),
+    };
+    let response = match answer {
+        Ok(response) => response,
         Err(failure) => refuse(&app, &caller, &fhir, failure).await,
     };
     app.metrics.observe_fhir(response.interaction, response.status, begun.elapsed());
     let response = if fhir.pretty() { response.laid_out() } else { response };
-    write(&app, response, &caller.request_id, head)
+    write(&app, response, &caller.request_id)
 }
 
 /// What has to be in order before anything is looked at: token, method, media types, and body size.
@@ -103,26 +116,20 @@ async fn prepare(
         );
     }
     acceptable(&fhir.query, headers)?;
-    let bytes = read_body(fhir, headers, body).await?;
+    let bytes = read_body(app, fhir, headers, body).await?;
     if !bytes.is_empty() {
         fhir.body = Body::Bytes(bytes);
     }
     Ok(())
 }
 
-async fn read_body(fhir: &FhirRequest<'_>, headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Failure> {
-    let limit = if fhir.path.is_empty() { LARGEST_BUNDLE } else { LARGEST_RESOURCE };
-    let too_large =
-        || Failure::new(413, IssueCode::TooLong, format!("the body is larger than the {} MiB taken here", limit >> 20));
+async fn read_body(app: &App, fhir: &FhirRequest<'_>, headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Failure> {
+    let most = if fhir.path.is_empty() { LARGEST_BUNDLE } else { LARGEST_RESOURCE };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
+    match announced {
+        Some(length) if length > most => Err(too_large(most)),
+        _ => app.limits.body(body, most).await,
     }
-    to_bytes(body, limit).await.map_err(|error| {
-        use std::error::Error as _;
-        let over = error.source().is_some_and(|source| source.to_string().contains("length limit"));
-        if over { too_large() } else { Failure::new(400, IssueCode::Structure, "the body broke off") }
-    })
 }
 
 fn fhir_request(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> FhirRequest<'static> {
@@ -186,13 +193,18 @@ pub fn request_id(headers: &HeaderMap) -> String {
     if well_formed { sent.to_owned() } else { uuid::Uuid::new_v4().to_string() }
 }
 
-/// The bytes of an answer.
-fn write(app: &App, response: FhirResponse, request_id: &str, head: bool) -> Response {
+/// The bytes of an answer. Those to HEAD lose their body on the way out, and keep its length.
+fn write(app: &App, response: FhirResponse, request_id: &str) -> Response {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (etag, modified) = (response.etag(), response.last_modified());
     let location = response.location.as_ref().map(|location| format!("{}/{location}", app.base));
     let has_body = !response.body.is_empty();
-    let mut answer = Response::new(if head { HttpBody::empty() } else { HttpBody::from(response.body) });
+    let body = match status {
+        // Of no known length, so that nobody says it is 0 (RFC 9110 section 8.6).
+        StatusCode::NOT_MODIFIED => HttpBody::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()),
+        _ => HttpBody::from(response.body),
+    };
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     let mut set = |name: HeaderName, value: Option<String>| {

@@ -8,6 +8,8 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use salus_access::DefaultPolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
+
 /// How the server runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +35,9 @@ pub struct Settings {
     /// What holds where a patient has no Consent: `permit-normal`, `permit-all`, `break-glass-only` or
     /// `deny`. Not set, it is `permit-all` in demo mode and `permit-normal` elsewhere.
     pub consent_default: Option<String>,
+    /// What requests may take of the server.
+    #[serde(flatten)]
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -50,6 +55,7 @@ impl Default for Settings {
             demo: false,
             demo_patients: 100,
             consent_default: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -133,23 +139,62 @@ impl Settings {
         })
     }
 
-    /// The settings as TOML-like lines, secrets hidden.
+    /// The settings as lines of `salus.toml`, secrets hidden; what is not set is a comment.
     pub fn shown(&self) -> String {
-        let secret = |secret: &Option<String>| {
-            secret.as_ref().map_or("(private cluster)".to_owned(), |_| "(set, hidden)".to_owned())
+        let path = |path: &PathBuf| quoted(&path.display().to_string());
+        let limits = &self.limits;
+        let lines = [
+            ("listen", Some(quoted(&self.listen.to_string()))),
+            ("origin", Some(quoted(&self.origin()))),
+            ("data_dir", Some(path(&self.data_dir))),
+            ("database_url", self.database_url.as_ref().map(|_| quoted("(set, hidden)"))),
+            ("cache_dir", self.cache_dir.as_ref().map(path)),
+            ("operations_dir", Some(path(&self.operations_dir))),
+            ("connections", Some(self.connections.to_string())),
+            ("demo", Some(self.demo.to_string())),
+            ("demo_patients", Some(self.demo_patients.to_string())),
+            ("consent_default", Some(quoted(self.consent_default_name()))),
+            ("header_timeout", Some(limits.header_timeout.to_string())),
+            ("body_timeout", Some(limits.body_timeout.to_string())),
+            ("request_timeout", Some(limits.request_timeout.to_string())),
+            ("shutdown_timeout", Some(limits.shutdown_timeout.to_string())),
+            ("most_requests", Some(limits.most_requests.to_string())),
+            ("most_sockets", Some(limits.most_sockets.to_string())),
+            ("most_bundle_entries", Some(limits.most_bundle_entries.to_string())),
+        ];
+        let line = |(name, value): &(&str, Option<String>)| match value {
+            Some(value) => format!("{name} = {value}\n"),
+            None => format!("# {name} is not set\n"),
         };
-        format!(
-            "listen = \"{}\"\norigin = \"{}\"\ndata_dir = \"{}\"\ndatabase_url = \"{}\"\ncache_dir = {:?}\noperations_dir = \"{}\"\nconnections = {}\ndemo = {}\ndemo_patients = {}\nconsent_default = \"{}\"\n",
-            self.listen,
-            self.origin(),
-            self.data_dir.display(),
-            secret(&self.database_url),
-            self.cache_dir,
-            self.operations_dir.display(),
-            self.connections,
-            self.demo,
-            self.demo_patients,
-            self.consent_default_name(),
-        )
+        lines.iter().map(line).collect()
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::Figment;
+    use figment::providers::{Format as _, Toml};
+
+    use super::Settings;
+
+    #[test]
+    fn what_is_shown_can_be_read_again_and_names_every_setting() {
+        let mut settings = Settings::default();
+        settings.limits.most_requests = 7;
+        settings.database_url = Some("postgresql://salus:secret@db.example/salus".to_owned());
+        let shown = settings.shown();
+        assert!(!shown.contains("secret"));
+        let read: Settings = Figment::from(Toml::string(&shown)).extract().unwrap();
+        assert_eq!(read.limits.most_requests, 7);
+        assert_eq!(read.shown(), shown);
+        let documented = include_str!("../../docs/settings.md");
+        for line in shown.lines() {
+            let name = line.trim_start_matches("# ").split([' ', '=']).next().unwrap();
+            assert!(documented.contains(&format!("`{name}`")), "{name} is in docs/settings.md");
+        }
     }
 }

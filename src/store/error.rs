@@ -108,6 +108,9 @@ pub enum Error {
     /// 503 `transient`: no database connection, or the database refused for a passing reason.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// 503 `timeout`: a statement ran longer than one may (`statement_timeout`).
+    #[error("this takes longer than a statement may; ask for less at a time")]
+    TimedOut,
     /// 503 `no-store`: the disk is full.
     #[error("the database has no space left on its disk")]
     DiskFull,
@@ -124,6 +127,7 @@ impl Error {
     pub(crate) fn for_another(&self) -> Self {
         match self {
             Self::DiskFull => Self::DiskFull,
+            Self::TimedOut => Self::TimedOut,
             Self::Unavailable(message) => Self::Unavailable(message.clone()),
             other => Self::Internal(other.to_string()),
         }
@@ -138,6 +142,7 @@ impl From<tokio_postgres::Error> for Error {
         use tokio_postgres::error::SqlState;
         match error.as_db_error() {
             Some(db) if *db.code() == SqlState::DISK_FULL => Self::DiskFull,
+            Some(db) if *db.code() == SqlState::QUERY_CANCELED => Self::TimedOut,
             // Stored text is parsed before, so it is a value to compare with.
             Some(db) if *db.code() == SqlState::CHARACTER_NOT_IN_REPERTOIRE => Self::Search {
                 parameter: "(one of them)".to_owned(),

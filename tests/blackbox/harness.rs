@@ -16,6 +16,7 @@ pub struct Salus {
     pub origin: String,
     pub data_dir: PathBuf,
     process: Option<Child>,
+    settings: Vec<(String, String)>,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -29,19 +30,24 @@ impl Salus {
 
     /// A new server on a new data directory.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A new server on a new data directory, with these settings by environment (`most_requests`).
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let data_dir = std::env::temp_dir().join(format!("salus-test-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&data_dir);
-        Self::start_on(data_dir, &[])
+        let mut salus = Self::at(data_dir);
+        let variable = |(name, value): &(&str, &str)| (format!("SALUS_{}", name.to_uppercase()), (*value).to_owned());
+        salus.settings = settings.iter().map(variable).collect();
+        salus.launch(&[]);
+        salus
     }
 
-    /// A server on this data directory, with further arguments.
-    pub fn start_on(data_dir: PathBuf, arguments: &[&str]) -> Self {
+    fn at(data_dir: PathBuf) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let origin = format!("http://127.0.0.1:{port}");
-        let mut salus = Self { origin, data_dir, process: None };
-        salus.launch(arguments);
-        salus
+        Self { origin: format!("http://127.0.0.1:{port}"), data_dir, process: None, settings: Vec::new() }
     }
 
     /// Starts the process again after [`Self::kill`], on the same address.
@@ -51,7 +57,7 @@ impl Salus {
         words.extend(["--data-dir".to_owned(), self.data_dir.to_string_lossy().into_owned()]);
         words.extend(arguments.iter().map(|&word| word.to_owned()));
         std::fs::create_dir_all(&self.data_dir).unwrap();
-        self.process = Some(spawn(words, self.data_dir.join("server.log")));
+        self.process = Some(spawn(words, self.settings.clone(), self.data_dir.join("server.log")));
         let begun = Instant::now();
         while self.get_open("/health/ready").status != 200 {
             let process = self.process.as_mut().unwrap();
@@ -73,6 +79,16 @@ impl Salus {
     /// Process id of the running server.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Tells the server to stop (SIGTERM).
+    pub fn tell_to_stop(&self) {
+        assert!(Command::new("kill").arg(self.pid().to_string()).status().unwrap().success());
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        self.process.take().expect("it runs").wait().unwrap()
     }
 
     /// Kills the server at once (SIGKILL).
@@ -146,19 +162,20 @@ impl Drop for Salus {
 
 /// Starts the binary from a thread that lives as long as the tests, so that the kernel tells the server
 /// to stop when they end, however they end.
-fn spawn(words: Vec<String>, log: PathBuf) -> Child {
-    type Order = (Vec<String>, PathBuf, mpsc::Sender<Child>);
+fn spawn(words: Vec<String>, settings: Vec<(String, String)>, log: PathBuf) -> Child {
+    type Order = (Vec<String>, Vec<(String, String)>, PathBuf, mpsc::Sender<Child>);
     static KEEPER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let keeper = KEEPER.get_or_init(|| {
         let (orders, inbox) = mpsc::channel::<Order>();
         std::thread::spawn(move || {
-            for (words, log, answer) in inbox {
+            for (words, settings, log, answer) in inbox {
                 let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
                 let child = Command::new("setpriv")
                     .args(["--pdeathsig", "TERM", env!("CARGO_BIN_EXE_salus")])
                     .args(words)
                     // What the demo has, and the contract: where no Consent stands, what the token allows.
                     .env("SALUS_CONSENT_DEFAULT", "permit-all")
+                    .envs(settings)
                     .stdin(Stdio::null())
                     .stdout(log.try_clone().unwrap())
                     .stderr(log)
@@ -170,7 +187,7 @@ fn spawn(words: Vec<String>, log: PathBuf) -> Child {
         orders
     });
     let (answer, child) = mpsc::channel();
-    keeper.send((words, log, answer)).unwrap();
+    keeper.send((words, settings, log, answer)).unwrap();
     child.recv().unwrap()
 }
 

@@ -13,6 +13,7 @@ mod consent;
 mod durability;
 mod harness;
 mod history;
+mod limits;
 mod lossless;
 mod paging;
 mod rest;

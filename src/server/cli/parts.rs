@@ -15,6 +15,7 @@ use salus_store::{Settings as StoreSettings, Store};
 use super::complain;
 use crate::app::App;
 use crate::interactions::capabilities;
+use crate::limits::Slots;
 use crate::pages::Pages;
 use crate::settings::Settings;
 
@@ -150,6 +151,8 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
         pages: Pages::new(&definitions, &settings.origin(), settings.demo),
         metrics: Default::default(),
         probing: Default::default(),
+        limits: settings.limits.clone(),
+        slots: Slots::new(settings.limits.most_requests),
         store,
         auth,
         policy,

@@ -1,6 +1,5 @@
 //! `salus serve`
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use salus_audit::{AuditKind, AuditRecord};
@@ -10,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::parts::{self, Database};
 use super::{Outcome, complain, say};
 use crate::settings::{Flags, Settings};
-use crate::{demo, devices, http};
+use crate::{connections, demo, devices, http, limits};
 
 /// Runs the server until it is told to stop.
 pub(super) async fn run(flags: &Flags, print_config: bool) -> Outcome {
@@ -25,6 +24,7 @@ pub(super) async fn run(flags: &Flags, print_config: bool) -> Outcome {
     let filter =
         EnvFilter::try_from_env("SALUS_LOG").unwrap_or_else(|_| EnvFilter::new("info,tract=warn,refinery_core=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    limits::log_panics_by_place();
     // Before the database is started: a port that is taken is known at once.
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -47,10 +47,9 @@ async fn serve(settings: &Settings, database: &Database, listener: TcpListener) 
     tokio::spawn(app.auth.clone().maintain());
     tokio::spawn(app.auth.clone().follow_changes(database.config(), tokio_postgres::NoTls));
     complain(&format!("serving FHIR at {}", settings.base()));
-    let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(told_to_stop());
+    let server = connections::serve(listener, http::router(app.clone()), &app.limits, told_to_stop());
     let outcome = tokio::select! {
-        outcome = server => outcome.map_err(|error| error.to_string()),
+        () = server => Ok(()),
         reason = database.failed() => Err(format!("the database ended: {reason}")),
     };
     let stopped = AuditRecord { recorded: crate::account::now(), ..AuditRecord::new(AuditKind::ServerStopped, "") };

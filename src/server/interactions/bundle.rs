@@ -35,6 +35,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     if bundle.get("entry").is_some_and(|entries| !matches!(entries, Value::Array(_))) {
         return Err(wrong("Bundle.entry", "the entries must be an array"));
     }
+    expect_few(bundle.items("entry").len(), act.app.limits.most_bundle_entries)?;
     let entries = bundle.items("entry").iter().enumerate();
     let requests = entries.map(|(position, entry)| entry_request(&act.app.base, position, entry));
     match bundle.get_str("type") {
@@ -42,6 +43,14 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         Some("transaction") => transaction(act, &bundle, &requests.collect::<Result<Vec<_>, _>>()?).await,
         _ => Err(wrong("Bundle.type", "only Bundles of type batch or transaction can be processed")),
     }
+}
+
+fn expect_few(entries: usize, most: usize) -> Result<(), Failure> {
+    if entries <= most {
+        return Ok(());
+    }
+    let message = format!("a Bundle takes at most {most} entries here, and this one has {entries}; send it in parts");
+    Err(Failure::of(413, Issue::error(IssueCode::TooCostly, message).at("Bundle.entry")))
 }
 
 fn wrong(expression: &str, message: &str) -> Failure {

@@ -125,6 +125,12 @@ impl Metrics {
     }
 
     fn write_parts(&self, app: &App, out: &mut Exposition) {
+        out.gauge("salus_requests_at_work", "Requests that are worked on.", app.slots.taken());
+        out.counter(
+            "salus_requests_turned_away_total",
+            "Requests for which there was no room.",
+            app.slots.turned_away(),
+        );
         let audit = app.store.audit().statistics();
         out.gauge("salus_audit_waiting_requests", "Requests that wait for their audit records' commit.", audit.waiting);
         out.counter("salus_audit_commits_total", "Group commits of audit records.", audit.commits);
