@@ -23,8 +23,10 @@ pub struct Facts {
     pub(crate) rid: Key,
     /// Key of its patient, or one of the two special ones of [`crate::sql`].
     pub(crate) patient: Key,
-    /// Logical ids of its patients.
+    /// Logical ids of its patients; first those whom it is about.
     pub(crate) patients: Vec<String>,
+    /// How many patients it is about.
+    pub(crate) subjects: usize,
     /// Natural date, microseconds; `None` where it has none.
     pub(crate) sort: Option<i64>,
     /// All facts.
@@ -82,10 +84,21 @@ pub(crate) fn system_key(resource_type: &str, parameter: &str, system: &str) -> 
     Key::of(&[resource_type, parameter, "system", system])
 }
 
-/// The parameter has this code, within the compartment of the patient with this key: where the
-/// commonest searches start.
+/// The parameter has this code, in a resource about the patient with this key (its parameter `patient` or `subject`
+/// says so): where the commonest searches start.
 pub(crate) fn patient_code_key(resource_type: &str, patient: Key, parameter: &str, code: &str) -> Key {
-    code_key(resource_type, parameter, code).reference(patient)
+    about_patient(code_key(resource_type, parameter, code), patient)
+}
+
+/// The same of a code's entries in general, which have this key.
+pub(crate) fn about_patient(code: Key, patient: Key) -> Key {
+    code.reference(patient)
+}
+
+/// A code's entries, of resources that are in a patient's compartment for another reason than being about the
+/// patient, as one who performed what they tell of.
+pub(crate) fn otherwise_in_compartment(code: Key) -> Key {
+    code.with(&["compartment"])
 }
 
 /// The identifier parameter has this value with this type (`:of-type`).
@@ -207,17 +220,22 @@ impl Facts {
             self.patients.push(id.to_owned());
         }
         let listed = definitions.compartment("Patient").map_or(&[][..], |c| c.parameters(resource_type));
-        for (parameter, value) in found {
-            let places = if listed.is_empty() {
-                matches!(parameter.code.as_str(), "patient" | "subject")
-            } else {
-                listed.contains(&parameter.code)
-            };
-            if let (true, SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. }) =
-                (places, value)
-                && !self.patients.iter().any(|known| known == patient)
-            {
-                self.patients.push((*patient).to_owned());
+        let places = |code: &str| match listed {
+            [] => is_about(code),
+            listed => listed.iter().any(|known| known == code),
+        };
+        for about in [true, false] {
+            for (parameter, value) in found {
+                if is_about(&parameter.code) == about
+                    && places(&parameter.code)
+                    && let SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. } = value
+                    && !self.patients.iter().any(|known| known == patient)
+                {
+                    self.patients.push((*patient).to_owned());
+                }
+            }
+            if about {
+                self.subjects = self.patients.len();
             }
         }
         self.patient = match self.patients.as_slice() {
@@ -280,11 +298,11 @@ impl Facts {
         if let Some(system) = system {
             self.keys.push(system_key(resource_type, parameter, system));
         }
-        // Codes of components count among the codes a patient's Observations are found by.
-        let parameter = if parameter == "component-code" { "code" } else { parameter };
         if starts_with_patient(parameter) {
-            for patient in self.patient_keys() {
-                self.add_entry(patient_code_key(resource_type, patient, parameter, code), system_low(system), None);
+            let entries = code_key(resource_type, parameter, code);
+            for (position, patient) in self.patient_keys().into_iter().enumerate() {
+                let entries = if position < self.subjects { entries } else { otherwise_in_compartment(entries) };
+                self.add_entry(about_patient(entries, patient), system_low(system), None);
             }
         }
     }
@@ -347,7 +365,12 @@ fn add_codes(value: &Value<'_>, keys: &mut Vec<Key>) {
 
 /// The tokens worth an index entry for each patient: the ones clients combine with a patient.
 pub(crate) fn starts_with_patient(parameter: &str) -> bool {
-    matches!(parameter, "code" | "category")
+    matches!(parameter, "code" | "category" | "component-code")
+}
+
+/// Whether this parameter tells whom a resource is about.
+pub(crate) fn is_about(parameter: &str) -> bool {
+    matches!(parameter, "patient" | "subject")
 }
 
 /// A number as the ends of an index entry, order-preserving integers.

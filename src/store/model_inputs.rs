@@ -94,8 +94,13 @@ impl Store {
             .push(", r.rid) = ANY(e.keys) AND NOT r.deleted AND ");
         view.write_related(Permission::Read, "Location", "r", &mut sql);
         sql.push("), o AS (SELECT r.*");
-        let codes: Vec<Key> =
-            query.codes.iter().map(|code| patient_code_key("Observation", patient, "code", code)).collect();
+        let codes: Vec<Key> = query
+            .codes
+            .iter()
+            .flat_map(|code| {
+                ["code", "component-code"].map(|parameter| patient_code_key("Observation", patient, parameter, code))
+            })
+            .collect();
         Self::write_compartment(&codes, &view, "Observation", &mut sql);
         sql.push(" AND s.sort <= ").bind(query.as_of).push(" AND s.sort >= (SELECT least(min(e.sort), ").bind(since);
         sql.push(") FROM e) ORDER BY r.sort LIMIT ").bind(MOST_OBSERVATIONS).push(") ");

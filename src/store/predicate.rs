@@ -1,7 +1,7 @@
 //! The access predicate as SQL: the one place where what the caller may see becomes a condition on
 //! rows. Every statement that returns content or counts carries it.
 
-use salus_access::consent::keys::above_normal;
+use salus_access::consent::keys::{ABOVE_NORMAL, above_normal};
 use salus_access::{Access, ConsentView, DefaultPolicy, Effect, Permission, RowFilter};
 use salus_fhir::{Definitions, Key};
 
@@ -25,6 +25,16 @@ pub(crate) struct View<'a> {
     pub base: &'a str,
     /// The moment Consent periods are judged at, microseconds since 1970-01-01T00:00:00Z.
     pub now: i64,
+}
+
+/// Which rows of patients without any Consent are visible; see [`View::unruled`].
+pub(crate) enum Unruled {
+    /// All.
+    Visible,
+    /// Those that have none of these confidentiality labels.
+    Unlabelled([&'static str; 2]),
+    /// Only those in nobody's compartment.
+    OfNobody,
 }
 
 /// Consent periods are judged at a moment cut to this, in microseconds, so that reads at about the same time have
@@ -70,14 +80,20 @@ impl View<'_> {
         self.write_consent(row, sql);
     }
 
-    /// Whether every row of a patient without any Consent is visible, as far as Consent goes.
-    pub fn permits_by_default(&self) -> bool {
+    /// Whether Consent does not bind this caller.
+    pub fn is_exempt(&self) -> bool {
+        matches!(self.access.consent(), ConsentView::Exempt)
+    }
+
+    /// What is visible of patients without any Consent, as far as Consent goes.
+    pub fn unruled(&self) -> Unruled {
         match self.access.consent() {
-            ConsentView::Exempt => true,
+            ConsentView::Exempt => Unruled::Visible,
             ConsentView::Enforce { default_policy, break_glass, .. } => match default_policy {
-                DefaultPolicy::PermitAll => true,
-                DefaultPolicy::PermitNormal | DefaultPolicy::BreakGlassOnly => *break_glass,
-                DefaultPolicy::Deny => false,
+                DefaultPolicy::PermitAll => Unruled::Visible,
+                DefaultPolicy::PermitNormal | DefaultPolicy::BreakGlassOnly if *break_glass => Unruled::Visible,
+                DefaultPolicy::PermitNormal => Unruled::Unlabelled(ABOVE_NORMAL),
+                DefaultPolicy::BreakGlassOnly | DefaultPolicy::Deny => Unruled::OfNobody,
             },
         }
     }
@@ -150,7 +166,7 @@ impl View<'_> {
         };
         sql.push("consent_restricts(").bind(self.access.tenant()).push(", ").bind(patient).push(", ");
         Caller { purpose, actors, now: self.now, break_glass: *break_glass }.write(sql);
-        sql.push(")");
+        sql.push(if *break_glass { ", true)" } else { ", false)" });
     }
 }
 
@@ -174,25 +190,30 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Appends whether a provision with this effect decides about the row. That the patient has Consents at all
-    /// is asked first: most have none, and then nothing else is.
+    /// Appends whether a provision with this effect decides about the row. That one matches at all is asked first:
+    /// most patients have no Consents, most Consents are not about this caller, and then nothing else is.
     fn write_decided(&self, effect: Effect, row: &str, sql: &mut Sql) {
+        let effect = if effect == Effect::Deny { "true" } else { "false" };
         sql.push("((").push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" OR ").push(PROBE);
         sql.push("consent_rule c WHERE c.tenant = ").push(row).push(".tenant AND c.patient = ").push(row);
-        sql.push(".patient").push(PROBED).push(") AND consent_decides(");
-        sql.push(if effect == Effect::Deny { "true" } else { "false" });
+        sql.push(".patient AND c.deny = ").push(effect).push(" AND consent_matches(c");
+        for column in ["type", "rid", "keys", "sort"] {
+            sql.push(", ").push(row).push(".").push(column);
+        }
+        sql.push(", ");
+        self.write(sql);
+        sql.push(")").push(PROBED).push(") AND consent_decides(").push(effect);
         for column in ["tenant", "patient", "type", "rid", "keys", "sort"] {
             sql.push(", ").push(row).push(".").push(column);
         }
         sql.push(", ");
         self.write(sql);
-        sql.push("))");
+        sql.push(if self.break_glass { ", true))" } else { ", false))" });
     }
 
     /// Appends the caller as the functions of the schema take it.
     fn write(&self, sql: &mut Sql) {
-        sql.bind(self.actors).push(", ").bind(self.purpose).push(", ").bind(self.now).push(", ");
-        sql.push(if self.break_glass { "true" } else { "false" });
+        sql.bind(self.actors).push(", ").bind(self.purpose).push(", ").bind(self.now);
     }
 }
 

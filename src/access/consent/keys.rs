@@ -39,10 +39,13 @@ pub fn row_label_keys<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) 
     keys
 }
 
+/// The confidentiality codes above normal (v3-Confidentiality: restricted, very restricted).
+pub const ABOVE_NORMAL: [&str; 2] = ["R", "V"];
+
 /// The labels that [`DefaultPolicy::PermitNormal`](crate::DefaultPolicy::PermitNormal) withholds: the
 /// confidentiality codes above `N`.
 pub fn above_normal() -> Vec<Key> {
-    ["R", "V"].map(|code| label_key(CONFIDENTIALITY, code)).to_vec()
+    ABOVE_NORMAL.map(|code| label_key(CONFIDENTIALITY, code)).to_vec()
 }
 
 /// The labels that a provision about confidentiality `code` is about: itself and, for a deny, those

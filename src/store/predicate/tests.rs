@@ -98,6 +98,14 @@ impl Bench {
         let rows = client.query(&statement, &sql.params()).await.unwrap();
         rows.iter().map(|row| Key(row.get::<_, Uuid>(0).as_u128())).collect()
     }
+
+    /// The number that a statement gives.
+    async fn count(&self, sql: &Sql) -> Option<i64> {
+        let client = self.store.client().await.unwrap();
+        let statement =
+            client.prepare_cached(&sql.text).await.unwrap_or_else(|error| panic!("{error:?}\n{}", sql.text));
+        client.query_one(&statement, &sql.params()).await.unwrap().get(0)
+    }
 }
 
 /// The same cases on every run.

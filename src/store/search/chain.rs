@@ -1,13 +1,14 @@
 //! Chains and `_has` to clauses (R4 search.html#chaining, #has).
 
+use salus_fhir::Key;
 use salus_fhir::search::SearchParameter;
 use salus_fhir::search::query::ParameterName;
 
 use super::compile::{clause, codes, expect_reference, invalid, lookup};
 use super::condition::Condition;
-use super::start::{Clause, Pointing, Start, rank};
+use super::start::{Clause, KeyStart, Pointing, Start, rank};
 use crate::Result;
-use crate::facts::{code_key, parameter_key, stored_as};
+use crate::facts::{is_about, otherwise_in_compartment, parameter_key, stored_as};
 use crate::predicate::View;
 
 /// `subject:Patient.name`: what points at resources of which `rest` holds.
@@ -34,7 +35,8 @@ pub(super) fn chain(
         match clause(view, target, rest, value) {
             Ok(clause) => pointing.extend(stored_as(parameter).into_iter().map(|code| Pointing {
                 parameter: parameter_key(resource_type, code),
-                compartment: target == "Patient" && in_compartment(view, resource_type, code),
+                compartment:
+                    (target == "Patient" && in_compartment(view, resource_type, code)).then(|| parameter.code.clone()),
                 target_type: target.to_owned(),
                 of: Box::new(clause.clone()),
             })),
@@ -70,8 +72,9 @@ pub(super) fn reverse_chain(
     // Sources that point at a patient so are in the patient's compartment, where codes are indexed by patient.
     let patients = resource_type == "Patient" && in_compartment(view, source, reference);
     let codes = match rest {
-        ParameterName::Plain { code, modifier } if patients => codes(code, modifier.as_ref(), value)
-            .map(|codes| codes.iter().map(|token| code_key(source, code, token)).collect::<Vec<_>>()),
+        ParameterName::Plain { code, modifier } if patients => {
+            codes(view, source, code, modifier.as_ref(), &of).map(|keys| with_patient(keys, reference))
+        }
         _ => None,
     };
     let chain = |code: &str| Condition::ReverseChain {
@@ -87,6 +90,17 @@ pub(super) fn reverse_chain(
     let rank = of.rank.max(rank::REFERENCE);
     let start = Some(Start::PatientsOf { source_type: source.to_owned(), of });
     Ok(Clause { condition, start, rank, implied: false })
+}
+
+/// Under which keys resources with these codes stand together with a patient at whom they point by `reference`.
+pub(super) fn with_patient(codes: &[KeyStart], reference: &str) -> Vec<Key> {
+    let mut keys: Vec<Key> = codes.iter().map(|start| start.key).collect();
+    if !is_about(reference) {
+        keys.extend(codes.iter().map(|start| otherwise_in_compartment(start.key)));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// Most resource types that one chain may lead through, all its branches together: each is a part of the statement.

@@ -184,12 +184,20 @@ fn token_rank(code: &str) -> u8 {
     }
 }
 
-/// The codes that a token value asks for, if it asks for codes; what is indexed with a patient.
-pub(super) fn codes(parameter: &str, modifier: Option<&Modifier>, value: &str) -> Option<Vec<String>> {
-    if !starts_with_patient(parameter) || modifier.is_some() {
-        return None;
+/// The entries that a clause of a token parameter starts from, if the parameter is one whose codes are indexed
+/// with a patient as well.
+pub(super) fn codes<'c>(
+    view: &View<'_>,
+    resource_type: &str,
+    parameter: &str,
+    modifier: Option<&Modifier>,
+    clause: &'c Clause,
+) -> Option<&'c [KeyStart]> {
+    let own = lookup(view, resource_type, parameter).is_ok_and(|parameter| parameter.parts.is_empty());
+    match &clause.start {
+        Some(Start::Keys(keys)) if own && starts_with_patient(parameter) && modifier.is_none() => Some(keys),
+        _ => None,
     }
-    split_values(value).map(|one| TokenQuery::parse(one).ok()?.code).collect()
 }
 
 fn reference(

@@ -41,6 +41,9 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// Matches that are counted without being asked to: counting takes longer the more there are.
+const FEW: i64 = 10_000;
+
 impl Store {
     /// A page of a search.
     ///
@@ -85,16 +88,22 @@ impl Store {
             Total::None => None,
             // The page is all there is, so it need not be counted.
             _ if whole && query.count > 0 => Some(page.entries.len() as i64),
-            Total::Accurate => Some(count_with(client, view, &compiled).await?),
+            Total::IfFew if query.count > 0 => count_with(client, view, &compiled, Some(FEW)).await?,
+            Total::IfFew | Total::Accurate => count_with(client, view, &compiled, None).await?,
         };
         self.include(client, view, query, &mut page).await?;
         Ok(page)
     }
 }
 
-async fn count_with(client: &impl GenericClient, view: &View<'_>, compiled: &Compiled) -> Result<i64> {
-    let rows = run(client, &compiled.count(view)).await?;
-    Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+async fn count_with(
+    client: &impl GenericClient,
+    view: &View<'_>,
+    compiled: &Compiled,
+    most: Option<i64>,
+) -> Result<Option<i64>> {
+    let rows = run(client, &compiled.count(view, most)).await?;
+    Ok(rows.first().map(|row| row.try_get(0)).transpose()?.flatten())
 }
 
 /// Runs a prepared statement.

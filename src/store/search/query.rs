@@ -4,6 +4,7 @@ use salus_fhir::search::query::{Modifier, ParameterName};
 use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
+use super::plan::{Codes, OnePatient};
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
@@ -22,8 +23,10 @@ const MOST_ENTRIES: i64 = 1000;
 pub enum Total {
     /// Not at all.
     None,
-    /// To the resource; also for `_total=estimate`, which asks for no more.
+    /// To the resource where there are at most ten thousand, else not at all.
     #[default]
+    IfFew,
+    /// To the resource; also for `_total=estimate`, which asks for no more.
     Accurate,
 }
 
@@ -216,21 +219,38 @@ impl SearchQuery {
     /// [`Error::Search`] for a value or modifier that a parameter cannot take.
     pub(crate) fn compile(&self, view: &View<'_>) -> Result<Compiled> {
         let mut clauses: Vec<Clause> = Vec::with_capacity(self.filters.len());
-        let (mut patient, mut codes) = (only_compartment(view, &self.resource_type), Vec::new());
         for (name, value) in &self.filters {
             chain::expect_narrow(view, &self.resource_type, name)?;
             clauses.push(compile::clause(view, &self.resource_type, name, value)?);
-            if let ParameterName::Plain { code, modifier } = name {
-                let modifier = modifier.as_ref();
-                if chain::in_compartment(view, &self.resource_type, code) {
-                    patient = compile::one_patient(view, code, modifier, value).or(patient);
-                }
-                codes.extend(compile::codes(code, modifier, value).map(|codes| (code.clone(), codes)));
-            }
         }
-        // Codes tell more than categories.
-        codes.sort_by_key(|(code, _)| code != "code");
-        Ok(Compiled::new(&self.resource_type, &clauses, self.sort.clone(), patient, &codes))
+        let confined = only_compartment(view, &self.resource_type).map(|key| OnePatient { key, clause: None });
+        let patient = self.one_patient(view).or(confined);
+        let codes = self.codes(view, &clauses);
+        Ok(Compiled::new(&self.resource_type, &clauses, self.sort.clone(), patient, codes))
+    }
+
+    /// The one patient about whom it asks, if a parameter names one.
+    fn one_patient(&self, view: &View<'_>) -> Option<OnePatient> {
+        self.filters.iter().enumerate().find_map(|(position, (name, value))| {
+            let ParameterName::Plain { code, modifier } = name else { return None };
+            if !chain::in_compartment(view, &self.resource_type, code) {
+                return None;
+            }
+            let key = compile::one_patient(view, code, modifier.as_ref(), value)?;
+            Some(OnePatient { key, clause: Some(position) })
+        })
+    }
+
+    /// The codes it asks for that are indexed together with patients.
+    fn codes<'c>(&self, view: &View<'_>, clauses: &'c [Clause]) -> Option<Codes<'c>> {
+        let codes = self.filters.iter().enumerate().filter_map(|(position, (name, _))| {
+            let ParameterName::Plain { code, modifier } = name else { return None };
+            let clause = &clauses[position];
+            let keys = compile::codes(view, &self.resource_type, code, modifier.as_ref(), clause)?;
+            // Codes tell more than categories.
+            Some((code == "category", Codes { clause: position, keys }))
+        });
+        codes.min_by_key(|(category, _)| *category).map(|(_, codes)| codes)
     }
 }
 

@@ -32,8 +32,8 @@ pub(crate) enum Start {
 pub(crate) struct Pointing {
     /// Key of the reference parameter, or another that resources are indexed under together with the target.
     pub parameter: Key,
-    /// Whether such a reference places a resource in the compartment of its target, a patient.
-    pub compartment: bool,
+    /// The code of the parameter, if such a reference places a resource in the compartment of its target, a patient.
+    pub compartment: Option<String>,
     /// Type of the targets.
     pub target_type: String,
     /// What is asked of the targets.

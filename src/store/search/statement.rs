@@ -7,13 +7,13 @@ use salus_fhir::Key;
 use salus_fhir::search::query::{Comparison, Joint, Operator, RangeCondition};
 
 use super::bounds::{Bounds, natural_key};
-use super::condition::{Condition, write_updated};
+use super::condition::write_updated;
+use super::plan::{Codes, Fallback, OnePatient, Plan};
 use super::sort::{Cursor, SortBy, SortKey, write_after, write_order};
-use super::start::{Clause, KeyStart, Pointing, Start, rank};
-use crate::facts::{code_key, compartment_key, patient_code_key, type_key};
+use super::start::{Clause, KeyStart, Start, rank};
 use crate::predicate::View;
 use crate::row::columns;
-use crate::sql::{SEVERAL_PATIENTS, Sql};
+use crate::sql::Sql;
 
 /// A search of one type, compiled.
 #[derive(Debug, Clone)]
@@ -22,80 +22,25 @@ pub(crate) struct Compiled {
     /// Where a page starts from.
     page: Plan,
     /// Where a count starts from, which need not go in order.
-    count: Plan,
+    pub(super) count: Plan,
     /// What the conditions on the natural date say of where in the natural order matches can be.
     bounds: Bounds,
     pub sort: Vec<SortKey>,
 }
 
-/// A start, and what is left to test.
-#[derive(Debug, Clone)]
-struct Plan {
-    start: Start,
-    /// The condition that the start already implies.
-    implied: Option<Condition>,
-    /// All other conditions.
-    conditions: Vec<Condition>,
-}
-
 /// Walks of more keys than this are gathered and sorted instead of merged.
 const MERGED_WALKS: usize = 8;
 
-impl Plan {
-    /// Takes the most selective of the clauses' starts that `may` be taken, or `otherwise` if that is better.
-    fn choose(clauses: &[Clause], otherwise: (u8, Start), may: impl Fn(&Start) -> bool) -> Self {
-        let (mut rank, mut start, mut chosen) = (otherwise.0, &otherwise.1, None);
-        for (position, clause) in clauses.iter().enumerate() {
-            let Some(own) = clause.start.as_ref().filter(|start| may(start)) else { continue };
-            // Of two as good, the one that leaves less to test.
-            if clause.rank < rank || (clause.rank == rank && chosen.is_none() && clause.implied) {
-                (rank, start, chosen) = (clause.rank, own, Some(position));
-            }
-        }
-        let chosen = chosen.filter(|position| clauses[*position].implied);
-        let rest = clauses.iter().enumerate().filter(|(position, _)| Some(*position) != chosen);
-        Self {
-            start: start.clone(),
-            implied: chosen.map(|position| clauses[position].condition.clone()),
-            conditions: rest.map(|(_, clause)| clause.condition.clone()).collect(),
-        }
-    }
-
-    /// Goes on from the patients that a chain finds to their resources of these codes, not to all of theirs.
-    fn with_codes(mut self, resource_type: &str, codes: &[(String, Vec<String>)]) -> Self {
-        if let (Start::Pointing(all), Some((parameter, codes))) = (&self.start, codes.first())
-            && all.iter().all(|one| one.compartment)
-        {
-            let narrower = all.iter().flat_map(|one| {
-                codes.iter().map(|code| Pointing { parameter: code_key(resource_type, parameter, code), ..one.clone() })
-            });
-            self.start = Start::Pointing(narrower.collect());
-            self.conditions.extend(self.implied.take());
-        }
-        self
-    }
-}
-
 impl Compiled {
-    /// Picks where to start. `patient` is the one patient whose compartment the search is confined to,
-    /// by a parameter or by the caller's access, and `codes` the tokens asked of the parameters that
-    /// are indexed together with a patient.
+    /// Picks where to start.
     pub fn new(
         resource_type: &str,
         clauses: &[Clause],
         sort: Vec<SortKey>,
-        patient: Option<Key>,
-        codes: &[(String, Vec<String>)],
+        patient: Option<OnePatient>,
+        codes: Option<Codes<'_>>,
     ) -> Self {
-        let otherwise = match (patient, codes.first()) {
-            (Some(patient), Some((parameter, codes))) => {
-                let keys = codes.iter().map(|code| patient_code_key(resource_type, patient, parameter, code));
-                let keys = keys.map(|key| KeyStart::of(key, false)).collect();
-                (rank::PATIENT_AND_CODE, Start::Keys(keys))
-            }
-            (Some(patient), None) => (rank::COMPARTMENT, one_key(compartment_key(resource_type, patient))),
-            _ => (rank::TYPE, one_key(type_key(resource_type))),
-        };
+        let otherwise = Fallback::of(resource_type, patient, codes);
         let natural = natural_key(resource_type);
         let is_natural = matches!(sort.as_slice(), [SortKey { by: SortBy::Natural, .. }]);
         // In natural order, dates bound the walk of another key.
@@ -104,14 +49,12 @@ impl Compiled {
             Some(natural) if is_natural => Bounds::of(natural, clauses),
             _ => Bounds::default(),
         };
-        let in_order = match (otherwise.0, sort.as_slice()) {
-            (rank::TYPE, [SortKey { by: SortBy::Updated, .. }]) => {
-                (rank::TYPE, Start::Updated { resource_type: resource_type.to_owned(), test: None })
-            }
-            _ => otherwise.clone(),
-        };
-        let page = Plan::choose(clauses, in_order, walks).with_codes(resource_type, codes);
-        let count = Plan::choose(clauses, otherwise, |_| true).with_codes(resource_type, codes);
+        let mut in_order = otherwise.clone();
+        if let (rank::TYPE, [SortKey { by: SortBy::Updated, .. }]) = (in_order.rank, sort.as_slice()) {
+            in_order.start = Start::Updated { resource_type: resource_type.to_owned(), test: None };
+        }
+        let page = Plan::choose(clauses, in_order, walks).with_codes(codes);
+        let count = Plan::choose(clauses, otherwise, |_| true).with_codes(codes);
         Self { resource_type: resource_type.to_owned(), page, count, bounds, sort }
     }
 
@@ -142,54 +85,6 @@ impl Compiled {
         write_order(&self.sort, &mut sql);
         sql.push(" LIMIT ").bind(limit);
         sql
-    }
-
-    /// The statement that counts all matches.
-    pub fn count(&self, view: &View<'_>) -> Sql {
-        let mut sql = Sql::default();
-        let plan = &self.count;
-        let indexed = matches!(plan.start, Start::Keys(_) | Start::Range { .. } | Start::Text { .. });
-        if indexed
-            && !plan.conditions.iter().any(Condition::needs_row)
-            && view.grants(&self.resource_type) == Condition::Everything
-        {
-            self.write_index_count(view, &mut sql);
-            return sql;
-        }
-        sql.push("SELECT count(*) FROM (SELECT r.rid");
-        write_candidates(&plan.start, view, &mut sql);
-        sql.push(" WHERE true");
-        self.write_filters(plan, view, &mut sql);
-        sql.push(") v");
-        sql
-    }
-
-    /// Counts in the index alone; only rows of patients with Consent rules are looked at themselves.
-    fn write_index_count(&self, view: &View<'_>, sql: &mut Sql) {
-        match &self.count.start {
-            Start::Keys(keys) if keys.len() == 1 => {
-                sql.push(if keys[0].unique { "SELECT count(*)" } else { "SELECT count(DISTINCT s.rid)" });
-                sql.push(" FROM search_index s WHERE ");
-                keys[0].write(view.access.tenant(), sql);
-            }
-            start => {
-                sql.push("SELECT count(*) FROM ");
-                start.write_with(", s.sort, s.patient", view, sql);
-                sql.push(" s WHERE true");
-            }
-        }
-        for condition in &self.count.conditions {
-            sql.push(" AND ");
-            condition.write("s", view, sql);
-        }
-        sql.push(" AND ((s.patient <> ").bind(SEVERAL_PATIENTS).push(" AND NOT EXISTS (SELECT FROM consent_rule c");
-        sql.push(" WHERE c.tenant = s.tenant AND c.patient = s.patient)");
-        if !view.permits_by_default() {
-            sql.push(" AND false");
-        }
-        sql.push(") OR EXISTS (SELECT FROM resource r WHERE r.tenant = s.tenant AND r.rid = s.rid AND ");
-        view.write(&self.resource_type, "r", sql);
-        sql.push("))");
     }
 
     fn is_updated(&self) -> bool {
@@ -245,7 +140,7 @@ impl Compiled {
             joint: Joint::And,
         };
         let conditions = self.page.implied.iter().chain(&self.page.conditions).cloned().collect();
-        let plan = Plan { start: Start::Range { key, test }, implied: None, conditions };
+        let plan = Plan { start: Start::Range { key, test }, implied: Vec::new(), conditions };
         sql.push(" UNION ALL (");
         self.write_gathered(&plan, view, sql);
         sql.push(" AND r.sort > ").bind(upper).push(")");
@@ -290,7 +185,7 @@ impl Compiled {
 
     /// ` AND` everything that must hold of row `r`: it is current, of the type, the caller may see it, and the
     /// conditions.
-    fn write_filters(&self, plan: &Plan, view: &View<'_>, sql: &mut Sql) {
+    pub(super) fn write_filters(&self, plan: &Plan, view: &View<'_>, sql: &mut Sql) {
         sql.push(" AND r.tenant = ").bind(view.access.tenant());
         sql.push(" AND NOT r.deleted AND r.type = ").bind(self.resource_type.as_str());
         sql.push(" AND ");
@@ -303,12 +198,8 @@ impl Compiled {
 }
 
 /// ` FROM` the candidates, each once, as `r`.
-fn write_candidates(start: &Start, view: &View<'_>, sql: &mut Sql) {
+pub(super) fn write_candidates(start: &Start, view: &View<'_>, sql: &mut Sql) {
     sql.push(" FROM ");
     start.write(view, sql);
     sql.push(" s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
-}
-
-fn one_key(key: Key) -> Start {
-    Start::Keys(vec![KeyStart::of(key, true)])
 }

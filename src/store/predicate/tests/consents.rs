@@ -11,7 +11,9 @@ use salus_fhir::Key;
 use uuid::Uuid;
 
 use super::{BASE, Bench, POLICIES, draw, principal, runner};
+use crate::facts::{code_key as token_key, type_key};
 use crate::predicate::View;
+use crate::search::SearchQuery;
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, Sql, uuid, uuids};
 
 const WORLDS: i32 = 160;
@@ -27,6 +29,7 @@ struct Row {
     /// Numbers of its patients.
     patients: Vec<u8>,
     keys: Vec<Key>,
+    label: &'static str,
     sort: i64,
 }
 
@@ -141,7 +144,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
                 let labels = Some((CONFIDENTIALITY, labelled)).filter(|_| !labelled.is_empty());
                 let mut keys: Vec<Key> = codes.into_iter().map(code).chain(row_label_keys(labels)).collect();
                 keys.extend(patients.iter().copied().map(patient));
-                Row { rid: rid(number), resource_type, patients, keys, sort }
+                Row { rid: rid(number), resource_type, patients, keys, label: labelled, sort }
             })
             .collect()
     })
@@ -198,6 +201,7 @@ pub(super) async fn agree(bench: &Bench) {
             let case = || format!("{caller:?}\n{rules:#?}\n{rows:#?}");
             assert_eq!(bench.rows(&of_types(&view, tenant)).await, expected, "{}", case());
             assert_eq!(bench.rows(&each_type(&view, tenant)).await, expected, "{}", case());
+            same_totals(bench, &view, &rows, &expected).await;
             restricted += same_restrictions(bench, &view, &rules, &context).await;
         }
     }
@@ -232,6 +236,29 @@ fn start(tenant: i32) -> Sql {
     sql
 }
 
+/// Counts each type in the index, with and without a limit.
+async fn same_totals(bench: &Bench, view: &View<'_>, rows: &[Row], visible: &BTreeSet<Key>) {
+    for resource_type in TYPES {
+        let of_type = || rows.iter().filter(|row| row.resource_type == resource_type);
+        let expected = of_type().filter(|row| visible.contains(&row.rid)).count() as i64;
+        let (query, _) = SearchQuery::parse(view.definitions, resource_type, &[]).unwrap();
+        let compiled = query.compile(view).unwrap();
+        assert_eq!(
+            bench.count(&compiled.count(view, None)).await,
+            Some(expected),
+            "{resource_type} {:?}\n{rows:#?}",
+            view.access
+        );
+        let within = (of_type().count() <= 3).then_some(expected);
+        assert_eq!(
+            bench.count(&compiled.count(view, Some(3))).await,
+            within,
+            "{resource_type} {:?}\n{rows:#?}",
+            view.access
+        );
+    }
+}
+
 /// Compares `write_restricts` for each patient; how many are restricted.
 async fn same_restrictions(
     bench: &Bench,
@@ -256,6 +283,8 @@ const INSERT_ROW: &str = "
     INSERT INTO resource (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, patients, body)
     VALUES ($1, $2, $3, $4, 'x', 1, 0, $5, false, 'POST', $6, '{}', '{}')";
 
+const INSERT_ENTRY: &str = "INSERT INTO search_index (tenant, key, sort, rid, patient) VALUES ($1, $2, $3, $4, $5)";
+
 const INSERT_RULE: &str = "
     INSERT INTO consent_rule (tenant, patient, consent, node, parent, ancestors, path, deny, period_low, period_high,
                               actors, purposes, actions, classes, codes, labels, data, data_low, data_high)
@@ -274,6 +303,12 @@ async fn insert(bench: &Bench, tenant: i32, rules: &[ConsentRule], rows: &[Row])
             [&tenant, &uuid(row.rid), &uuid(shard), &row.resource_type, &row.sort, &uuids(&row.keys)];
         let statement = transaction.prepare_cached(INSERT_ROW).await.unwrap();
         transaction.execute(&statement, &parameters).await.unwrap();
+        for key in [type_key(row.resource_type), token_key(row.resource_type, "_security", row.label)] {
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                [&tenant, &uuid(key), &row.sort, &uuid(row.rid), &uuid(shard)];
+            let statement = transaction.prepare_cached(INSERT_ENTRY).await.unwrap();
+            transaction.execute(&statement, &parameters).await.unwrap();
+        }
     }
     for rule in rules {
         let keys = |keys: &Option<Vec<Key>>| -> Option<Vec<Uuid>> { keys.as_deref().map(uuids) };
