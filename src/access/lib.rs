@@ -28,4 +28,4 @@ pub use error::Error;
 pub use interaction::{Interaction, OPERATIONS, Operation};
 pub use policy::{Policy, Settings};
 pub use principal::{Principal, User};
-pub use scope::{Context, Permission, Permissions, Scope, narrow, parse_scopes};
+pub use scope::{Context, Permission, Permissions, Scope, Wildcard, narrow, parse_scopes};

@@ -293,7 +293,12 @@ impl<'a> AuditRecord<'a> {
             return vec![self];
         }
         let patients = std::mem::take(&mut self.patients);
-        patients.chunks(limit).map(|part| Self { patients: part.to_vec(), ..self.clone() }).collect()
+        // Evenly, so that no part looks like an event about one patient only.
+        let parts = patients.len().div_ceil(limit);
+        patients
+            .chunks(patients.len().div_ceil(parts))
+            .map(|part| Self { patients: part.to_vec(), ..self.clone() })
+            .collect()
     }
 }
 

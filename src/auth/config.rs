@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use salus_access::Wildcard;
+
 /// Longest life of an access token that SMART Backend Services recommends.
 const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -19,6 +21,8 @@ pub struct AuthConfig {
     pub keys_dir: PathBuf,
     /// How long an access token holds. SMART recommends at most 300 s, the default.
     pub access_token_lifetime: Duration,
+    /// What a scope on all types (`*`) stands for, in a request and in a registration.
+    pub wildcard: Wildcard,
 }
 
 impl AuthConfig {
@@ -32,6 +36,7 @@ impl AuthConfig {
             issuer,
             keys_dir: data_dir.join("keys"),
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
+            wildcard: Wildcard::default(),
         }
     }
 

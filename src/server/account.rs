@@ -1,18 +1,16 @@
 //! Accounting: what a request disclosed, changed or was refused, as audit records.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use salus_access::{Interaction, Principal};
-use salus_audit::{Alert, AuditKind, AuditRecord, Entity, Outcome};
+use salus_audit::{AuditKind, AuditRecord, Entity, Outcome};
 use salus_store::Written;
 use salus_store::write::Method;
 
 use crate::failure::Failure;
 use crate::request::FhirRequest;
 use crate::route::Route;
+use crate::subjects::Attempt;
 
 /// Who asks, from where, under which request id.
 #[derive(Debug, Clone)]
@@ -24,9 +22,6 @@ pub struct Caller {
     /// `X-Request-Id`, the caller's or ours.
     pub request_id: String,
 }
-
-/// Most patients or entities that a record names one by one before it is split.
-const UNKNOWN_TARGET: &str = "";
 
 impl Caller {
     /// A record of `kind` for this caller, nothing else filled in but when.
@@ -43,6 +38,14 @@ impl Caller {
             record.operation = Some(operation.name.into());
         }
         record.into_owned()
+    }
+
+    /// The record of the CapabilityStatement shown.
+    pub fn described(&self, request: &FhirRequest<'_>) -> AuditRecord<'static> {
+        let mut record = self.record(AuditKind::Read, Interaction::Capabilities);
+        record.status = 200;
+        record.query = Some(format!("{} {}", verb(request), request.target()).into());
+        record
     }
 
     /// The record of one resource shown.
@@ -103,31 +106,25 @@ impl Caller {
         record
     }
 
-    /// The record of a request that failed or was refused.
-    pub fn failed(&self, route: Option<&Route>, request: &FhirRequest<'_>, failure: &Failure) -> AuditRecord<'static> {
-        let interaction = route.map_or(Interaction::Capabilities, |route| route.interaction);
-        let kind = match (failure.status, interaction) {
-            (401 | 403, _) => AuditKind::AccessDenied,
-            (_, Interaction::Read | Interaction::Vread) => AuditKind::Read,
-            (_, Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem) => {
-                AuditKind::History
-            }
-            (_, Interaction::Create | Interaction::ConditionalCreate) => AuditKind::Create,
-            (
-                _,
-                Interaction::Update
-                | Interaction::ConditionalUpdate
-                | Interaction::Patch
-                | Interaction::ConditionalPatch,
-            ) => AuditKind::Update,
-            (_, Interaction::Delete | Interaction::ConditionalDelete) => AuditKind::Delete,
-            (_, Interaction::Operation(_) | Interaction::Batch | Interaction::Transaction) => AuditKind::Operation,
-            (_, Interaction::SearchType | Interaction::SearchSystem | Interaction::Capabilities) => AuditKind::Query,
+    /// The record of a request that failed or was refused, about the patients it named.
+    pub fn failed(
+        &self,
+        route: Option<&Route>,
+        request: &FhirRequest<'_>,
+        attempt: Attempt,
+        failure: &Failure,
+    ) -> AuditRecord<'static> {
+        let interaction = attempt.interaction.or(route.map(|route| route.interaction));
+        let interaction = interaction.unwrap_or(Interaction::Capabilities);
+        let kind = match failure.status {
+            401 | 403 => AuditKind::AccessDenied,
+            _ => kind_of(interaction),
         };
         let mut record = self.record(kind, interaction);
         record.status = failure.status;
         record.outcome = Outcome::of_status(failure.status);
         record.outcome_description = Some(failure.summary().into());
+        record.patients = attempt.patients.into_iter().map(Into::into).collect();
         record.query = Some(format!("{} {}", verb(request), request.target()).into());
         if let Some(reference) = route.and_then(Route::reference) {
             record.entities.push(Entity::data(reference, None));
@@ -136,54 +133,28 @@ impl Caller {
     }
 }
 
+/// What an interaction would have come to.
+fn kind_of(interaction: Interaction) -> AuditKind {
+    match interaction {
+        Interaction::Read | Interaction::Vread | Interaction::Capabilities => AuditKind::Read,
+        Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem => AuditKind::History,
+        Interaction::Create | Interaction::ConditionalCreate => AuditKind::Create,
+        Interaction::Update | Interaction::ConditionalUpdate | Interaction::Patch | Interaction::ConditionalPatch => {
+            AuditKind::Update
+        }
+        Interaction::Delete | Interaction::ConditionalDelete => AuditKind::Delete,
+        Interaction::Operation(_) | Interaction::Batch | Interaction::Transaction => AuditKind::Operation,
+        Interaction::SearchType | Interaction::SearchSystem => AuditKind::Query,
+    }
+}
+
+/// The method; empty where it is none of HTTP's that FHIR knows.
 fn verb(request: &FhirRequest<'_>) -> &'static str {
-    request.verb.map_or(UNKNOWN_TARGET, crate::request::Verb::as_str)
+    request.verb.map_or("", crate::request::Verb::as_str)
 }
 
 /// Now, microseconds since 1970-01-01T00:00:00Z.
 pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// Notices many unknown ids or bad tokens of one client or address in a minute (contract, "Audit").
-#[derive(Debug, Default)]
-pub struct Probing(Mutex<HashMap<(String, bool), (Instant, u32)>>);
-
-/// Unknown ids in a minute that are worth an alert.
-const UNKNOWN_IDS: u32 = 50;
-/// Bad tokens in a minute that are worth an alert.
-const BAD_TOKENS: u32 = 20;
-const MINUTE: Duration = Duration::from_secs(60);
-/// Most clients and addresses watched at a time.
-const WATCHED: usize = 10_000;
-
-impl Probing {
-    /// Counts a failed request; `Some` when this one crosses the line, once a minute.
-    pub fn count(&self, caller: &Caller, failure: &Failure) -> Option<Alert> {
-        let bad_token = match failure.status {
-            401 => true,
-            404 | 410 => false,
-            _ => return None,
-        };
-        let who = match (&caller.principal, caller.address) {
-            (Some(principal), _) => principal.client_id.clone(),
-            (None, Some(address)) => address.to_string(),
-            (None, None) => return None,
-        };
-        let mut watched = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if watched.len() >= WATCHED {
-            watched.retain(|_, (since, _)| since.elapsed() < MINUTE);
-        }
-        let (since, count) = watched.entry((who, bad_token)).or_insert((Instant::now(), 0));
-        if since.elapsed() >= MINUTE {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
-        match (bad_token, *count) {
-            (true, BAD_TOKENS) => Some(Alert::TokenGuessing),
-            (false, UNKNOWN_IDS) => Some(Alert::IdProbing),
-            _ => None,
-        }
-    }
 }

@@ -9,10 +9,10 @@ use salus_auth::AuthServer;
 use salus_fhir::Definitions;
 use salus_store::Store;
 
-use crate::account::Probing;
 use crate::limits::{Limits, Slots};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
+use crate::probing::Probing;
 
 /// The server's parts.
 pub struct App {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use salus_access::{Access, Interaction, authorize};
 use salus_audit::{AuditKind, AuditRecord, Outcome};
 use salus_fhir::outcome::IssueCode;
+use salus_store::Reads;
 
 use crate::account::Caller;
 use crate::app::App;
@@ -14,6 +15,7 @@ use crate::operations;
 use crate::request::FhirRequest;
 use crate::response::FhirResponse;
 use crate::route::Route;
+use crate::subjects::Attempt;
 
 /// Everything an interaction needs to act.
 pub struct Act<'a> {
@@ -27,6 +29,8 @@ pub struct Act<'a> {
     pub route: &'a Route,
     /// What the caller may reach with it.
     pub access: Arc<Access>,
+    /// Where it reads.
+    pub reads: Reads<'a>,
 }
 
 /// What an interaction did: its answer, and the records of what the answer discloses. Writes have
@@ -66,13 +70,27 @@ pub async fn dispatch(app: &App, caller: &Caller, request: &FhirRequest<'_>) -> 
     FhirResponse { interaction: route.ok().map(|route| route.interaction), ..response }
 }
 
-async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Route) -> Result<Done, Failure> {
+/// Authorizes a request, to read where `reads` say.
+///
+/// # Errors
+/// 401 without a token, 403 where it does not allow this.
+pub(crate) fn authorized<'a>(
+    app: &'a App,
+    caller: &'a Caller,
+    request: &'a FhirRequest<'a>,
+    route: &'a Route,
+    reads: Reads<'a>,
+) -> Result<Act<'a>, Failure> {
     let Some(principal) = &caller.principal else {
         return Err(Failure::new(401, IssueCode::Login, "this request needs an access token"));
     };
     FhirRequest::expect_no_token(&request.parameters())?;
     let access = authorize(&app.policy, principal, route.interaction, route.resource_type.as_deref())?;
-    let act = Act { app, caller, request, route, access };
+    Ok(Act { app, caller, request, route, access, reads })
+}
+
+async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Route) -> Result<Done, Failure> {
+    let act = authorized(app, caller, request, route, Reads::committed(&app.store))?;
     match route.interaction {
         _ if route.type_name() == "AuditEvent" => interactions::audit_event::act(&act).await,
         Interaction::Read => read::act(&act).await,
@@ -90,6 +108,37 @@ async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Rout
             Err(Failure::new(501, IssueCode::NotSupported, "this interaction is not supported here yet"))
         }
     }
+}
+
+/// Answers an entry of a transaction that reads, from inside it.
+///
+/// # Errors
+/// What the interaction refuses, and 400 for any that a transaction does not take.
+pub(crate) async fn read_within(
+    app: &App,
+    caller: &Caller,
+    request: &FhirRequest<'_>,
+    reads: Reads<'_>,
+) -> Result<Done, Failure> {
+    let route = Route::of(request, &app.definitions)?;
+    let act = authorized(app, caller, request, &route, reads)?;
+    match route.interaction {
+        // The trail is no part of what a transaction writes.
+        _ if route.type_name() == "AuditEvent" => Err(outside_transactions()),
+        Interaction::Read => read::act(&act).await,
+        Interaction::Vread => vread::act(&act).await,
+        Interaction::SearchType => search::act(&act).await,
+        Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem => {
+            history::act(&act).await
+        }
+        _ => Err(outside_transactions()),
+    }
+}
+
+/// What a transaction does not take.
+pub(crate) fn outside_transactions() -> Failure {
+    let message = "a transaction may create, update, delete, read and search resources, nothing else; a batch may";
+    Failure::new(400, IssueCode::NotSupported, message)
 }
 
 /// The answer to a request that is refused before it is dispatched, once it is accounted for.
@@ -110,7 +159,7 @@ pub(crate) fn refused(
     route: Option<&Route>,
     failure: &Failure,
 ) -> Vec<AuditRecord<'static>> {
-    let mut records = vec![caller.failed(route, request, failure)];
+    let mut records = vec![caller.failed(route, request, Attempt::of(app, route, request), failure)];
     if let Some(alert) = app.probing.count(caller, failure) {
         let mut record = caller.record(AuditKind::SecurityAlert(alert), Interaction::Capabilities);
         record.interaction = "".into();

@@ -56,8 +56,9 @@ impl Failure {
         self
     }
 
-    /// What it says, in one line, for the audit. Messages name elements, parameters and ids, never
-    /// clinical content.
+    /// What its first issue says, in one line, for the audit. Messages name elements, parameters and ids,
+    /// and may quote a parameter's value or a code as it was sent; the audit keeps the whole query anyway.
+    /// They never quote what is stored.
     pub fn summary(&self) -> String {
         self.issues.first().map(|issue| issue.diagnostics.clone()).unwrap_or_default()
     }
@@ -70,6 +71,7 @@ impl Failure {
     /// The answer.
     pub fn into_response(self) -> FhirResponse {
         let mut response = FhirResponse::json(self.status, self.outcome());
+        response.outcome = true;
         response.headers = self.headers;
         response
     }

@@ -41,7 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/auth/introspect", post(oauth::introspect))
         .route("/auth/revoke", post(oauth::revoke))
         .route("/fhir/.well-known/smart-configuration", get(oauth::smart_configuration))
-        .route("/fhir/metadata", get(metadata))
+        .route("/fhir/metadata", any(metadata))
         .route_layer(from_fn_with_state(app.clone(), limits::in_a_slot))
         .merge(watched)
         .route_layer(from_fn_with_state(app.clone(), limits::in_short))
@@ -61,16 +61,32 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 /// `GET /fhir/metadata`, open to all (SMART App Launch: the statement is read before any token).
-async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap, request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default();
-    let id = request_id(&headers);
-    if let Err(failure) = acceptable(query, &headers) {
-        return write(&app, failure.into_response(), &id);
+async fn metadata(
+    State(app): State<Arc<App>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let caller = Caller { principal: None, address: Some(address.ip()), request_id: request_id(&parts.headers) };
+    let query = parts.uri.query().unwrap_or_default();
+    let fhir = fhir_request(&parts.method, parts.uri.path(), query, &parts.headers);
+    let acceptable = match fhir.verb {
+        Some(Verb::Get) => acceptable(query, &parts.headers),
+        _ => Err(Failure::new(405, IssueCode::NotSupported, "/fhir/metadata takes GET").with_header("Allow", "GET")),
+    };
+    let told = match acceptable {
+        Ok(()) => app.store.audit().append(&[caller.described(&fhir)]).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    match told {
+        Ok(()) => {
+            let mut answer = write(&app, FhirResponse::json(200, String::new()), &caller.request_id);
+            *answer.body_mut() = HttpBody::from(app.capabilities.clone());
+            answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+            answer
+        }
+        Err(failure) => write(&app, refuse(&app, &caller, &fhir, failure).await, &caller.request_id),
     }
-    let mut answer = write(&app, FhirResponse::json(200, String::new()), &id);
-    *answer.body_mut() = HttpBody::from(app.capabilities.clone());
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
-    answer
 }
 
 /// Every other request below `/fhir`.

@@ -33,10 +33,12 @@ pub mod openapi;
 pub mod operations;
 pub mod pages;
 pub mod pretty;
+pub mod probing;
 pub mod request;
 pub mod response;
 pub mod route;
 pub mod settings;
+pub mod subjects;
 
 #[cfg(test)]
 mod tests {

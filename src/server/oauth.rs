@@ -49,14 +49,11 @@ pub async fn token(
         token_id: result.as_ref().ok().map(|response| response.token_id.clone()),
         failed: result.as_ref().err(),
     };
-    if let Err(unavailable) = account(&app, address, &id, event).await {
-        return identified(unavailable, &id);
-    }
-    let response = match result {
+    let response = match &result {
         Ok(response) => no_store(Json(response).into_response()),
-        Err(error) => refusal(&error),
+        Err(error) => refusal(error),
     };
-    identified(response, &id)
+    accounted(&app, address, &id, event, response).await
 }
 
 /// `POST /auth/introspect`
@@ -67,28 +64,27 @@ pub async fn introspect(
     body: Bytes,
 ) -> Response {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let result = match IntrospectionRequest::from_form(&body) {
+    let request = IntrospectionRequest::from_form(&body);
+    let mut client_id = request.as_ref().ok().and_then(|request| request.assertion.claimed_client());
+    let result = match request {
         Ok(request) => app.auth.introspect(&request, authorization, Some(address.ip())).await,
         Err(error) => Err(error),
     };
-    let id = request_id(&headers);
-    if let Err(error) = &result {
-        let event = TokenEvent {
-            kind: AuditKind::TokenRefused,
-            client_id: None,
-            asked: Some("POST /auth/introspect".to_owned()),
-            token_id: None,
-            failed: Some(error),
-        };
-        if let Err(unavailable) = account(&app, address, &id, event).await {
-            return identified(unavailable, &id);
-        }
+    if let (Ok(_), Some(_)) = (&result, authorization) {
+        client_id = app.auth.authenticate(authorization).await.ok().map(|principal| principal.client_id.clone());
     }
-    let response = match result {
-        Ok(response) => no_store(Json(response).into_response()),
-        Err(error) => refusal(&error),
+    let event = TokenEvent {
+        kind: AuditKind::TokenIntrospected,
+        client_id,
+        asked: Some("POST auth/introspect".to_owned()),
+        token_id: result.as_ref().ok().and_then(|answer| Some(answer.token.as_ref()?.jti.clone())),
+        failed: result.as_ref().err(),
     };
-    identified(response, &id)
+    let response = match &result {
+        Ok(response) => no_store(Json(response).into_response()),
+        Err(error) => refusal(error),
+    };
+    accounted(&app, address, &request_id(&headers), event, response).await
 }
 
 /// `POST /auth/revoke`
@@ -100,21 +96,22 @@ pub async fn revoke(
 ) -> Response {
     let request = RevocationRequest::from_form(&body);
     let client_id = request.as_ref().ok().and_then(|request| request.assertion.claimed_client());
-    let id = request_id(&headers);
     let result = match request {
         Ok(request) => app.auth.revoke(&request, Some(address.ip())).await,
         Err(error) => Err(error),
     };
-    let failed = result.as_ref().err();
-    let event = TokenEvent { kind: AuditKind::TokenRevoked, client_id, asked: None, token_id: None, failed };
-    if let Err(unavailable) = account(&app, address, &id, event).await {
-        return identified(unavailable, &id);
-    }
-    let response = match result {
-        Ok(()) => no_store(StatusCode::OK.into_response()),
-        Err(error) => refusal(&error),
+    let event = TokenEvent {
+        kind: AuditKind::TokenRevoked,
+        client_id,
+        asked: Some("POST auth/revoke".to_owned()),
+        token_id: result.as_ref().ok().cloned().flatten(),
+        failed: result.as_ref().err(),
     };
-    identified(response, &id)
+    let response = match &result {
+        Ok(_) => no_store(StatusCode::OK.into_response()),
+        Err(error) => refusal(error),
+    };
+    accounted(&app, address, &request_id(&headers), event, response).await
 }
 
 /// What was asked for, for the audit: nothing secret.
@@ -136,6 +133,20 @@ struct TokenEvent<'a> {
     asked: Option<String>,
     token_id: Option<String>,
     failed: Option<&'a OAuthError>,
+}
+
+/// The answer, once the record of what it tells is durable.
+async fn accounted(
+    app: &App,
+    address: SocketAddr,
+    request_id: &str,
+    event: TokenEvent<'_>,
+    response: Response,
+) -> Response {
+    match account(app, address, request_id, event).await {
+        Ok(()) => identified(response, request_id),
+        Err(unavailable) => identified(unavailable, request_id),
+    }
 }
 
 /// Makes the record of a token event durable; the answer to give where that fails.

@@ -58,10 +58,9 @@ impl Verb {
 }
 
 /// How the answer to a write is wanted (R4 http.html#ops, `Prefer: return=`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Return {
     /// The resource as stored.
-    #[default]
     Representation,
     /// No body.
     Minimal,
@@ -152,12 +151,13 @@ impl FhirRequest<'_> {
         self.preference("handling").is_some_and(|value| value == "strict")
     }
 
-    /// How the answer to a write is wanted.
-    pub fn wanted_return(&self) -> Return {
-        match self.preference("return") {
-            Some("minimal") => Return::Minimal,
-            Some("OperationOutcome") => Return::OperationOutcome,
-            _ => Return::Representation,
+    /// How the answer to a write is wanted, if the request says.
+    pub fn wanted_return(&self) -> Option<Return> {
+        match self.preference("return")? {
+            "minimal" => Some(Return::Minimal),
+            "OperationOutcome" => Some(Return::OperationOutcome),
+            "representation" => Some(Return::Representation),
+            _ => None,
         }
     }
 
@@ -171,7 +171,7 @@ impl FhirRequest<'_> {
             .map(|(_, value)| value.trim().trim_matches('"'))
     }
 
-    /// The resource in the body, parsed into `buffer`.
+    /// The resource in the body. It borrows from the request.
     ///
     /// # Errors
     /// 415 for another media type than FHIR JSON, 400 for what is not one JSON object.

@@ -14,6 +14,8 @@ pub struct FhirResponse {
     pub status: u16,
     /// Body, FHIR JSON; empty for none.
     pub body: String,
+    /// Whether the body is an OperationOutcome about the request, rather than what was asked for.
+    pub outcome: bool,
     /// Version for `ETag`.
     pub version: Option<i32>,
     /// For `Last-Modified`, microseconds since 1970-01-01T00:00:00Z.

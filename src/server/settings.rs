@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use salus_access::DefaultPolicy;
+use salus_access::{DefaultPolicy, Wildcard};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
@@ -35,6 +35,9 @@ pub struct Settings {
     /// What holds where a patient has no Consent: `permit-normal`, `permit-all`, `break-glass-only` or
     /// `deny`. Not set, it is `permit-all` in demo mode and `permit-normal` elsewhere.
     pub consent_default: Option<String>,
+    /// Which scopes reach AuditEvents: `named`, those that name the type, or `any`, those on all types as
+    /// well. Not set, it is `any` in demo mode and `named` elsewhere.
+    pub audit_scope: Option<String>,
     /// What requests may take of the server.
     #[serde(flatten)]
     pub limits: Limits,
@@ -55,6 +58,7 @@ impl Default for Settings {
             demo: false,
             demo_patients: 100,
             consent_default: None,
+            audit_scope: None,
             limits: Limits::default(),
         }
     }
@@ -139,6 +143,22 @@ impl Settings {
         })
     }
 
+    fn audit_scope_name(&self) -> &str {
+        self.audit_scope.as_deref().unwrap_or(if self.demo { "any" } else { "named" })
+    }
+
+    /// What a scope on all types reaches.
+    ///
+    /// # Errors
+    /// A message for an `audit_scope` that is neither of the two.
+    pub fn wildcard(&self) -> Result<Wildcard, String> {
+        match self.audit_scope_name() {
+            "named" => Ok(Wildcard::AllButTrail),
+            "any" => Ok(Wildcard::AllTypes),
+            other => Err(format!("audit_scope: '{other}' is neither named nor any")),
+        }
+    }
+
     /// The settings as lines of `salus.toml`, secrets hidden; what is not set is a comment.
     pub fn shown(&self) -> String {
         let path = |path: &PathBuf| quoted(&path.display().to_string());
@@ -154,6 +174,7 @@ impl Settings {
             ("demo", Some(self.demo.to_string())),
             ("demo_patients", Some(self.demo_patients.to_string())),
             ("consent_default", Some(quoted(self.consent_default_name()))),
+            ("audit_scope", Some(quoted(self.audit_scope_name()))),
             ("header_timeout", Some(limits.header_timeout.to_string())),
             ("body_timeout", Some(limits.body_timeout.to_string())),
             ("request_timeout", Some(limits.request_timeout.to_string())),

@@ -1,5 +1,6 @@
 //! Histories of a resource, a type and the whole server (R4 http.html#history).
 
+use deadpool_postgres::GenericClient;
 use salus_access::{Access, Permission};
 
 use crate::predicate::View;
@@ -40,14 +41,26 @@ impl Store {
     /// [`Error::NotFound`] where an instance has no version the caller may see.
     pub async fn history(&self, access: &Access, query: &HistoryQuery) -> Result<HistoryPage> {
         let client = self.client().await?;
+        self.history_with(&client, access, query).await
+    }
+
+    /// As [`Store::history`], within a transaction.
+    pub(crate) async fn history_with(
+        &self,
+        client: &impl GenericClient,
+        access: &Access,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage> {
         let sql = self.history_sql(access, query, true);
         let statement = client.prepare_cached(&sql.text).await?;
         let rows = client.query(&statement, &sql.params()).await?;
-        let sql = self.history_sql(access, query, false);
-        let statement = client.prepare_cached(&sql.text).await?;
-        let total: i64 = client.query_one(&statement, &sql.params()).await?.try_get(0)?;
-        if let (0, Some(resource_type), Some(id), None) = (total, &query.resource_type, &query.id, query.since) {
-            return Err(Error::NotFound { resource_type: resource_type.clone(), id: id.clone() });
+        let total = self.versions(client, access, query).await?;
+        if let (0, Some(resource_type), Some(id)) = (total, &query.resource_type, &query.id) {
+            // Nothing new is not the same as nothing at all.
+            let ever = HistoryQuery { since: None, ..query.clone() };
+            if query.since.is_none() || self.versions(client, access, &ever).await? == 0 {
+                return Err(Error::NotFound { resource_type: resource_type.clone(), id: id.clone() });
+            }
         }
         let mut versions = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -58,6 +71,13 @@ impl Store {
         let next = versions.last().filter(|_| more).map(|(last, rid, _)| (last.updated, rid.as_u128(), last.version));
         let versions = versions.into_iter().map(|(version, _, created)| (version, created)).collect();
         Ok(HistoryPage { versions, total, next })
+    }
+
+    /// How many versions there are.
+    async fn versions(&self, client: &impl GenericClient, access: &Access, query: &HistoryQuery) -> Result<i64> {
+        let sql = self.history_sql(access, query, false);
+        let statement = client.prepare_cached(&sql.text).await?;
+        Ok(client.query_one(&statement, &sql.params()).await?.try_get(0)?)
     }
 
     /// The statement for the rows of a page (one more than asked for), or for the total.

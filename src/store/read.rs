@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use deadpool_postgres::GenericClient;
 use salus_access::Access;
 
 use crate::row::{Version, columns};
@@ -14,12 +15,22 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] where there is none the caller may see, [`Error::Gone`] where it was deleted.
     pub async fn read(&self, access: &Arc<Access>, resource_type: &str, id: &str) -> Result<Version> {
-        let found = self.reader().read(access, resource_type, id).await?;
-        let version = found.ok_or_else(|| not_found(resource_type, id))?;
-        if version.body.is_none() {
-            return Err(gone(&version));
-        }
-        Ok(version)
+        present(self.reader().read(access, resource_type, id).await?, resource_type, id)
+    }
+
+    /// As [`Store::read`], within a transaction.
+    pub(crate) async fn read_with(
+        &self,
+        client: &impl GenericClient,
+        access: &Access,
+        resource_type: &str,
+        id: &str,
+    ) -> Result<Version> {
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
+        sql.push(" AND r.rid = ").bind(Self::rid(resource_type, id)).push(" AND ");
+        self.view(access).write(resource_type, "r", &mut sql);
+        present(first(client, &sql).await?, resource_type, id)
     }
 
     /// One version, current or former. The caller must be allowed to see both it and the current one.
@@ -27,6 +38,19 @@ impl Store {
     /// # Errors
     /// As [`Store::read`]; the version of a deletion is [`Error::Gone`].
     pub async fn vread(&self, access: &Access, resource_type: &str, id: &str, version: i32) -> Result<Version> {
+        let client = self.client().await?;
+        self.vread_with(&client, access, resource_type, id, version).await
+    }
+
+    /// As [`Store::vread`], within a transaction.
+    pub(crate) async fn vread_with(
+        &self,
+        client: &impl GenericClient,
+        access: &Access,
+        resource_type: &str,
+        id: &str,
+        version: i32,
+    ) -> Result<Version> {
         let mut sql = Sql::default();
         let view = self.view(access);
         sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
@@ -46,19 +70,20 @@ impl Store {
         view.of_former().write(resource_type, "h", &mut sql);
         sql.push(" AND ");
         view.write(resource_type, "r", &mut sql);
-        let version = self.first(&sql).await?.ok_or_else(|| not_found(resource_type, id))?;
-        if version.body.is_none() {
-            return Err(gone(&version));
-        }
-        Ok(version)
+        present(first(client, &sql).await?, resource_type, id)
     }
+}
 
-    async fn first(&self, sql: &Sql) -> Result<Option<Version>> {
-        let client = self.client().await?;
-        let statement = client.prepare_cached(&sql.text).await?;
-        let row = client.query_opt(&statement, &sql.params()).await?;
-        Ok(row.map(|row| Version::from_row(&row, 0)).transpose()?)
-    }
+async fn first(client: &impl GenericClient, sql: &Sql) -> Result<Option<Version>> {
+    let statement = client.prepare_cached(&sql.text).await?;
+    let row = client.query_opt(&statement, &sql.params()).await?;
+    Ok(row.map(|row| Version::from_row(&row, 0)).transpose()?)
+}
+
+/// The version found, unless there is none or it records a deletion.
+fn present(found: Option<Version>, resource_type: &str, id: &str) -> Result<Version> {
+    let version = found.ok_or_else(|| not_found(resource_type, id))?;
+    if version.body.is_none() { Err(gone(&version)) } else { Ok(version) }
 }
 
 fn not_found(resource_type: &str, id: &str) -> Error {

@@ -105,6 +105,11 @@ impl Store {
         Content::new(resource_type, id, resource, facts, &self.0.base)
     }
 
+    /// The patients in whose compartment a resource lies, as stored or as sent; ids as it names them.
+    pub fn patients_of(&self, resource_type: &str, id: &str, resource: &Value<'_>) -> Vec<String> {
+        Facts::of(&self.0.definitions, &self.0.base, resource_type, id, resource).patients
+    }
+
     pub(crate) fn creations(&self) -> &Creations {
         &self.0.creations
     }

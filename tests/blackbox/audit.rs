@@ -249,7 +249,7 @@ fn every_entry_of_a_bundle_leaves_one_event() {
             get(format!("Observation/{}", ward.observation)),
             get(format!("Patient/{other}")),
             get(format!("Observation?patient={}&_summary=count", ward.patient)),
-            get(format!("Observation/{UNKNOWN}")),
+            get(format!("Observation{}", if kind == "batch" { format!("/{UNKNOWN}") } else { "?_count=0".into() })),
             post,
         ]);
         let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": entries});
@@ -267,6 +267,106 @@ fn every_entry_of_a_bundle_leaves_one_event() {
     let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [post, wrong]});
     let (answer, events) = observe(&ward.client, &ward.auditor, "POST", "", &bundle.to_string());
     assert_eq!((answer.status, events.len()), (422, 1), "what was rolled back is not on record as done");
+    let subtypes = events[0]["subtype"].as_array().unwrap();
+    assert!(subtypes.iter().any(|subtype| subtype["code"] == "transaction"), "{subtypes:?}");
+    assert_eq!(patients(&events[0]), [format!("Patient/{other}")]);
+    validate(&events[0]);
+}
+
+/// What failed names the patients that it was about, as far as it says so itself.
+#[test]
+fn a_refusal_is_found_by_the_patients_it_was_about() {
+    let ward = Ward::new();
+    let salus = Salus::shared();
+    let (patient, base) = (&ward.patient, salus.base());
+    let mut wrong = observation(patient);
+    wrong["status"] = "no such status".into();
+    let mut absolute = wrong.clone();
+    absolute["subject"]["reference"] = format!("{base}/Patient/{patient}").into();
+    let mut update = wrong.clone();
+    update["id"] = ward.observation.clone().into();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let parameters = json!({"resourceType": "Parameters", "parameter": [
+        {"name": "patient", "valueReference": {"reference": format!("Patient/{patient}")}}, {"name": "unheard-of"}]});
+    let entry = json!({"resource": wrong, "request": {"method": "POST", "url": "Observation"}});
+    let deletion = json!({"request": {"method": "DELETE", "url": format!("Patient/{patient}")}});
+    let bundle =
+        |entries: Value| json!({"resourceType": "Bundle", "type": "transaction", "entry": entries}).to_string();
+    let nothing = String::new;
+    type Case<'a> = (&'a str, String, String, &'a [(&'a str, &'a str)], u16);
+    let cases: Vec<Case<'_>> = vec![
+        ("POST", "Observation".into(), wrong.to_string(), &[], 422),
+        ("POST", "Observation".into(), absolute.to_string(), &[], 422),
+        ("PUT", format!("Observation/{}", ward.observation), update.to_string(), &[], 422),
+        ("PUT", format!("Observation?patient={patient}&code=x"), wrong.to_string(), &[], 422),
+        ("POST", "".into(), bundle(json!([entry])), &[], 422),
+        ("POST", "".into(), bundle(json!([deletion, {"request": {"method": "GET", "url": "Nonsense"}}])), &[], 404),
+        ("GET", format!("Patient/{patient}/_history/77"), nothing(), &[], 404),
+        ("GET", format!("Observation?subject={base}/Patient/{patient}&date=x"), nothing(), &[], 400),
+        ("GET", format!("Observation?subject:Patient={patient}&date=x"), nothing(), &[], 400),
+        ("POST", "Observation/_search".into(), format!("patient={patient}&date=x"), &form, 400),
+        ("GET", format!("Patient/{patient}/$risk-score"), nothing(), &[], 422),
+        ("POST", "Patient/$risk-score".into(), parameters.to_string(), &[], 400),
+    ];
+    for (method, path, body, headers, status) in cases {
+        let (answer, events) = observe_with(&ward.client, &ward.auditor, method, &path, &body, headers);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        let event = one(&events, &path);
+        assert_eq!(patients(&event), [format!("Patient/{patient}")], "{method} {path}: {event:#}");
+        let found = ward.auditor.ids(&format!("AuditEvent?patient={patient}&outcome=4&_count=1000"));
+        assert!(found.contains(&event["id"].as_str().unwrap().to_owned()), "{method} {path}");
+        validate(&event);
+    }
+    let narrow = salus.client("system/Procedure.rs");
+    let (answer, events) = observe(&narrow, &ward.auditor, "POST", "Observation", &observation(patient).to_string());
+    assert_eq!((answer.status, patients(&events[0])), (403, vec![format!("Patient/{patient}")]));
+    // An answer without a match tells of who was asked about, however they were named.
+    let path = format!("Condition?subject={base}/Patient/{patient}");
+    let (answer, events) = observe(&ward.client, &ward.auditor, "GET", &path, "");
+    assert_eq!((answer.json()["total"].as_i64(), patients(&events[0])), (Some(0), vec![format!("Patient/{patient}")]));
+}
+
+/// The CapabilityStatement needs no token, and is an interaction like any other.
+#[test]
+fn who_asks_for_the_statement_is_on_record() {
+    let ward = Ward::new();
+    for (method, path, headers, status) in [
+        ("GET", "metadata", &[][..], 200),
+        ("HEAD", "metadata", &[], 200),
+        ("GET", "metadata?_format=xml", &[], 406),
+        ("GET", "metadata", &[("accept", "text/html")], 406),
+        ("POST", "metadata", &[], 405),
+        ("BREW", "metadata", &[], 405),
+    ] {
+        let open: Vec<(&str, &str)> = headers.iter().copied().chain([("authorization", "")]).collect();
+        let (answer, events) = observe_with(&ward.client, &ward.auditor, method, path, "", &open);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        let event = one(&events, path);
+        assert_eq!(event["outcome"], if status == 200 { "0" } else { "4" }, "{method} {path}");
+        let subtypes = event["subtype"].as_array().unwrap();
+        assert!(subtypes.iter().any(|subtype| subtype["code"] == "capabilities"), "{subtypes:?}");
+        assert_eq!(event["action"], "R", "{method} {path}");
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
+        validate(&event);
+    }
+}
+
+/// Outside the demo a scope has to name AuditEvent (decision 9).
+#[test]
+fn a_wildcard_does_not_reach_the_trail_unless_the_server_says_so() {
+    let salus = Salus::start_with(&[("audit_scope", "named")]);
+    let wildcard = salus.client("system/*.cruds");
+    let id = wildcard.create(&json!({"resourceType": "Patient"}));
+    for path in ["AuditEvent".to_owned(), "AuditEvent/1".to_owned(), format!("AuditEvent?patient={id}")] {
+        assert_eq!(wildcard.get(&path).status, 403, "{path}");
+    }
+    let mine = wildcard.request_token("system/AuditEvent.rs", &[]);
+    assert_eq!(mine.status, 400, "asking by name for what the registration does not name: {}", mine.text);
+    let named = salus.client("system/*.cruds system/AuditEvent.rs");
+    assert_eq!(named.get("Patient?_count=0").status, 200);
+    assert!(!named.ids(&format!("AuditEvent?patient={id}")).is_empty());
+    let output = salus.command(&["serve", "--print-config"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("audit_scope = \"named\""));
 }
 
 #[test]
@@ -405,6 +505,36 @@ fn tokens_issued_refused_and_revoked_are_on_record() {
     let events: Vec<&Value> = found["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]).collect();
     let with = |outcome: &str| events.iter().filter(|event| event["outcome"] == outcome).count();
     assert_eq!((with("0"), with("8")), (2, 1), "{events:#?}");
+    let of_code = |code: &str, jti: &str| {
+        let found = auditor.get(&format!("AuditEvent?agent={}&_count=100", client.client_id)).json();
+        let events = found["entry"].as_array().unwrap().iter().map(|entry| entry["resource"].clone());
+        let tells = |event: &Value| event["subtype"][0]["code"] == code && event.to_string().contains(jti);
+        events.filter(tells).collect::<Vec<_>>()
+    };
+    let introspect = |headers: &[(&str, &str)]| {
+        let headers = [&[("content-type", "application/x-www-form-urlencoded")], headers].concat();
+        client.request("POST", "/auth/introspect", &headers, format!("token={token}").as_bytes())
+    };
+    let introspected = introspect(&[]);
+    assert_eq!(introspected.json()["active"], true, "{}", introspected.text);
+    let jti = introspected.json()["jti"].as_str().unwrap().to_owned();
+    assert_eq!(introspect(&[("authorization", "Bearer nonsense")]).status, 401);
+    let event = one(&of_code("ITI-102", &jti), "introspection");
+    assert_eq!(event["outcome"], "0");
+    validate(&event);
+    let url = format!("{}/auth/token", client.origin);
+    let assertion =
+        salus_auth::sign_assertion(&client.keys.private_key_pem, &client.keys.kid, &client.client_id, &url).unwrap();
+    let form = format!(
+        "token={token}&client_assertion_type={}&client_assertion={assertion}",
+        salus_auth::CLIENT_ASSERTION_TYPE.replace(':', "%3A")
+    );
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", "")];
+    let revoked = client.request("POST", "/auth/revoke", &headers, form.as_bytes());
+    assert_eq!(revoked.status, 200, "{}", revoked.text);
+    let event = one(&of_code("token-revoked", &jti), "revocation");
+    assert_eq!(event["outcome"], "0");
+    validate(&event);
     events.iter().for_each(|event| validate(event));
     let payload = token.split('.').nth(1).unwrap();
     let claims: Value =

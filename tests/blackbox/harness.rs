@@ -175,6 +175,7 @@ fn spawn(words: Vec<String>, settings: Vec<(String, String)>, log: PathBuf) -> C
                     .args(words)
                     // What the demo has, and the contract: where no Consent stands, what the token allows.
                     .env("SALUS_CONSENT_DEFAULT", "permit-all")
+                    .env("SALUS_AUDIT_SCOPE", "any")
                     .envs(settings)
                     .stdin(Stdio::null())
                     .stdout(log.try_clone().unwrap())

@@ -177,3 +177,15 @@ fn a_history_page_walk_of_a_type_ends() {
     }
     assert!(seen.len() >= 5);
 }
+
+/// R4 http.html#history: of what never was there is no history, however late it begins.
+#[test]
+fn since_when_does_not_make_an_unknown_id_known() {
+    let client = Salus::shared().client("system/*.cruds");
+    let id = client.create(&json!({"resourceType": "Patient"}));
+    for query in ["_since=2020-01-01", "_since=2099-01-01T00:00:00Z", "_since=2020-01-01&_count=0"] {
+        assert_eq!(client.get(&format!("Patient/nobody/_history?{query}")).status, 404, "{query}");
+        assert_eq!(client.get(&format!("Patient/{id}/_history?{query}")).status, 200, "{query}");
+    }
+    assert_eq!(client.get(&format!("Patient/{id}/_history?_since=2099-01-01T00:00:00Z")).json()["total"], 0);
+}

@@ -375,8 +375,12 @@ impl Launched {
             tenant: 0,
         };
         let store = runtime.block_on(Store::open(settings, definitions.clone())).unwrap();
-        let settings =
-            PolicySettings { base: salus.base(), default_policy: DefaultPolicy::PermitAll, cached_tokens: 8 };
+        let settings = PolicySettings {
+            base: salus.base(),
+            default_policy: DefaultPolicy::PermitAll,
+            wildcard: salus_access::Wildcard::AllTypes,
+            cached_tokens: 8,
+        };
         let policy = Policy::new(&definitions, settings).unwrap();
         Self { store, policy, runtime, definitions }
     }

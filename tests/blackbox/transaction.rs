@@ -33,11 +33,6 @@ fn entry(method: &str, url: &str, resource: Value) -> Value {
     }
 }
 
-fn with(mut entry: Value, path: &str, value: &str) -> Value {
-    *entry.pointer_mut(path).unwrap() = json!(value);
-    entry
-}
-
 fn full_url(mut entry: Value, url: &str) -> Value {
     entry["fullUrl"] = json!(url);
     entry
@@ -460,22 +455,107 @@ fn one_full_url_names_one_entry() {
     assert!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")).is_empty());
 }
 
+/// R4 http.html#trules: reads come last and see what the others did; all is done or nothing.
 #[test]
-fn failing_reads_of_a_transaction_are_told_in_their_entries() {
+fn reads_of_a_transaction_see_its_writes() {
     let client = client();
-    let value = own_value();
+    let (value, kept) = (own_value(), own_value());
+    let gone = client.create(&identified(&own_value(), "Gone"));
+    let mut changed = identified(&kept, "After");
+    let id = client.create(&identified(&kept, "Before"));
+    changed["id"] = json!(id);
     let answer = transaction(
         &client,
         vec![
-            entry("GET", "Patient/nobody-here", Value::Null),
-            with(entry("POST", "Patient", identified(&value, "X")), "/resource/name/0/family", "Written"),
+            entry("GET", &format!("Patient?identifier={SYSTEM}|{value}"), Value::Null),
+            entry("GET", &format!("Patient/{id}"), Value::Null),
+            entry("GET", &format!("Patient/{id}/_history/1"), Value::Null),
+            entry("GET", &format!("Patient/{id}/_history"), Value::Null),
+            requesting(entry("GET", &format!("Patient/{id}"), Value::Null), "ifNoneMatch", "W/\"2\""),
+            entry("POST", "Patient", identified(&value, "New")),
+            entry("PUT", &format!("Patient/{id}"), changed),
+            entry("DELETE", &format!("Patient/{gone}"), Value::Null),
         ],
     );
-    // R4 http.html#trules leaves it open; what is answered and what is stored must agree.
-    let stored = client.ids(&format!("Patient?identifier={SYSTEM}|{value}")).len();
-    match answer.status {
-        200 => assert_eq!((statuses(&answer), stored), (vec!["404".to_owned(), "201".to_owned()], 1)),
-        status => assert_eq!((status, stored), (404, 0)),
+    assert_eq!(statuses(&answer), ["200", "200", "200", "200", "304", "201", "200", "204"]);
+    let bundle = answer.json();
+    assert_eq!(bundle["entry"][0]["resource"]["total"], 1);
+    assert_eq!(bundle["entry"][1]["resource"]["name"][0]["family"], "After");
+    assert_eq!(bundle["entry"][2]["resource"]["name"][0]["family"], "Before");
+    assert_eq!(bundle["entry"][3]["resource"]["total"], 2);
+}
+
+#[test]
+fn a_read_that_fails_fails_its_transaction() {
+    let client = client();
+    let patient = client.create(&identified(&own_value(), "Kept"));
+    for (url, status, code) in [
+        ("Patient/nobody-here".to_owned(), 404, "not-found"),
+        // Deleted by the transaction itself.
+        (format!("Patient/{patient}"), 410, "deleted"),
+        ("Patient?birthdate=yesterday".to_owned(), 400, "invalid"),
+        ("Nonsense/1".to_owned(), 404, "not-supported"),
+        (format!("Patient/{patient}/$risk-score"), 400, "not-supported"),
+        ("AuditEvent".to_owned(), 400, "not-supported"),
+    ] {
+        let value = own_value();
+        let answer = transaction(
+            &client,
+            vec![
+                entry("POST", "Patient", identified(&value, "X")),
+                entry("GET", &url, Value::Null),
+                entry("DELETE", &format!("Patient/{patient}"), Value::Null),
+            ],
+        );
+        assert_eq!((answer.status, answer.issue().as_str()), (status, code), "{url}: {}", answer.text);
+        assert_eq!(answer.json()["issue"][0]["expression"][0], "Bundle.entry[1]", "{url}");
+        assert!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")).is_empty(), "{url}");
+        assert_eq!(client.get(&format!("Patient/{patient}")).status, 200, "{url}");
+    }
+    // What the caller may not read, either.
+    let narrow = Salus::shared().client("system/Patient.cud");
+    let value = own_value();
+    let entries = vec![
+        entry("POST", "Patient", identified(&value, "X")),
+        entry("GET", &format!("Patient/{patient}"), Value::Null),
+    ];
+    assert_eq!(transaction(&narrow, entries).status, 403);
+    assert!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")).is_empty());
+}
+
+/// RFC 7240: preferences are words of a list, not pieces of text; those of the Bundle hold for its entries.
+#[test]
+fn what_a_bundle_prefers_its_entries_do() {
+    let client = client();
+    for (kind, prefer, resource, outcome) in [
+        ("transaction", "", false, false),
+        ("transaction", "return=representation", true, false),
+        ("transaction", "handling=strict; return=\"representation\"", true, false),
+        ("transaction", "return=minimal", false, false),
+        ("transaction", "return=OperationOutcome", false, true),
+        ("transaction", "x-return=representation", false, false),
+        ("transaction", "note=\"return=representation\"", false, false),
+        ("batch", "", true, false),
+        ("batch", "return=minimal", false, false),
+        ("batch", "return=OperationOutcome", false, true),
+    ] {
+        let entries = vec![entry("POST", "Patient", identified(&own_value(), "Preferred"))];
+        let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": entries}).to_string();
+        let answer = client.send_with("POST", "", &bundle, &[("prefer", prefer)]);
+        assert_eq!(statuses(&answer), ["201"]);
+        let entry = &answer.json()["entry"][0];
+        assert_eq!(entry.get("resource").is_some(), resource, "{kind} {prefer}: {entry}");
+        assert_eq!(entry["response"].get("outcome").is_some(), outcome, "{kind} {prefer}: {entry}");
+    }
+    let entries = vec![entry("GET", "Patient?nonsense=1&_count=0", Value::Null)];
+    for (kind, strict) in [("batch", "400"), ("transaction", "")] {
+        let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": entries}).to_string();
+        assert_eq!(statuses(&client.post("", &bundle)), ["200"]);
+        let answer = client.send_with("POST", "", &bundle, &[("prefer", "handling=strict")]);
+        match kind {
+            "batch" => assert_eq!(statuses(&answer), [strict]),
+            _ => assert_eq!(answer.status, 400),
+        }
     }
 }
 

@@ -44,9 +44,9 @@ fn decide(
 ) -> Result<Arc<Access>, Refusal> {
     let principal = &token.principal;
     let on = on.and_then(|name| Some((name, policy.types().class(name)?)));
-    let question = Question { principal, interaction, on };
+    let question = Question { principal, interaction, on, wildcard: policy.settings().wildcard };
     let granted = policy.decide(&question)?;
-    let grants = token.grants.get_or_init(|| Arc::new(Grants::new(policy.types(), principal, &granted)));
+    let grants = token.grants.get_or_init(|| Arc::new(Grants::new(policy, principal, &granted)));
     // The policy speaks of classes; a type whose rows no patient can be found in may still have no
     // grant at all.
     let every = interaction.needs().iter();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use salus_fhir::Key;
 
 use super::{RowFilter, TypeSelector};
-use crate::policy::{Grant, Reach, own_patient};
+use crate::policy::{Grant, Policy, Reach, own_patient};
 use crate::principal::Principal;
-use crate::scope::{Permission, Scope};
+use crate::scope::{Permission, Scope, Wildcard};
 use crate::types::{Class, Link, TypeTable};
 
 /// Row filters for each resource type and permission. Most are the same few, so each distinct list
@@ -33,12 +33,13 @@ impl Grants {
     }
 
     /// Expands what the policy granted.
-    pub fn new(types: &Arc<TypeTable>, principal: &Principal, granted: &BTreeSet<Grant>) -> Self {
+    pub fn new(policy: &Policy, principal: &Principal, granted: &BTreeSet<Grant>) -> Self {
+        let types = policy.types();
         let mut lists = vec![Vec::new()];
         let mut index = Vec::with_capacity(types.len());
         for (name, class, link) in types.iter() {
             index.push(Permission::ALL.map(|permission| {
-                let list = filters(principal, granted, (name, class, link), permission);
+                let list = filters(policy.settings().wildcard, principal, granted, (name, class, link), permission);
                 lists.iter().position(|known| *known == list).unwrap_or_else(|| {
                     lists.push(list);
                     lists.len() - 1
@@ -82,6 +83,7 @@ impl Grants {
 
 /// The alternatives for one type and permission: one for each scope and each way it reaches.
 fn filters(
+    wildcard: Wildcard,
     principal: &Principal,
     granted: &BTreeSet<Grant>,
     (name, class, link): (&str, Class, Link),
@@ -92,7 +94,7 @@ fn filters(
         let Scope::Resource { context, resource_type, permissions, filters, .. } = scope else {
             continue;
         };
-        if !permissions.contains(permission) || (resource_type != "*" && resource_type != name) {
+        if !permissions.contains(permission) || !wildcard.bears(resource_type, name) {
             continue;
         }
         let reaches = granted.iter().filter(|grant| {

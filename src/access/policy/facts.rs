@@ -8,7 +8,7 @@ use biscuit_auth::error::Token;
 use crate::access::Refusal;
 use crate::interaction::Interaction;
 use crate::principal::Principal;
-use crate::scope::{Context, Scope};
+use crate::scope::{Context, Scope, Wildcard};
 use crate::types::Class;
 
 /// One request, as put to the policy.
@@ -17,6 +17,7 @@ pub(crate) struct Question<'a> {
     pub interaction: Interaction,
     /// The resource type the permissions must be on, and its class; `None` on system level.
     pub on: Option<(&'a str, Class)>,
+    pub wildcard: Wildcard,
 }
 
 /// The user's own Patient id, for users who are patients.
@@ -59,7 +60,7 @@ impl Question<'_> {
         Ok(stated)
     }
 
-    /// The scopes that bear on the request: those on its type or on all; on system level one for each
+    /// The scopes that bear on the request: those on its type or on all (see [`Wildcard`]); on system level one for each
     /// context and permission. A token may hold hundreds, and each would cost the policy time.
     fn scopes(&self) -> BTreeSet<(&'static str, &'static str, &str)> {
         let mut stated = BTreeSet::new();
@@ -69,7 +70,7 @@ impl Question<'_> {
             };
             let name = match self.on {
                 None => "*",
-                Some((asked, _)) if resource_type == "*" || resource_type == asked => resource_type,
+                Some((asked, _)) if self.wildcard.bears(resource_type, asked) => resource_type,
                 Some(_) => continue,
             };
             stated.extend(permissions.iter().map(|permission| (context.as_str(), permission.letter(), name)));

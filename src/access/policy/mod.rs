@@ -23,7 +23,7 @@ pub(crate) use facts::{Question, own_patient};
 use crate::Error;
 use crate::access::{DefaultPolicy, Refusal};
 use crate::principal::Principal;
-use crate::scope::{Context, Permission};
+use crate::scope::{Context, Permission, Wildcard};
 use crate::types::TypeTable;
 
 const SOURCE: &str = include_str!("policy.datalog");
@@ -35,6 +35,8 @@ pub struct Settings {
     pub base: String,
     /// What holds where no Consent decides. No default: whoever runs the server chooses.
     pub default_policy: DefaultPolicy,
+    /// What a scope on all types (`*`) reaches.
+    pub wildcard: Wildcard,
     /// For how many tokens answers are remembered (about 10 kB each); 4096 is plenty.
     pub cached_tokens: usize,
 }

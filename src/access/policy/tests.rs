@@ -10,8 +10,42 @@ use crate::scope::parse_scopes;
 
 /// A policy of its own, for tests that change it or look at what it remembers.
 fn new_policy() -> Policy {
-    let settings = Settings { base: String::new(), default_policy: DefaultPolicy::PermitAll, cached_tokens: 8 };
-    Policy::with_types(TypeTable::sample(), settings).unwrap()
+    Policy::with_types(TypeTable::sample(), settings()).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        base: String::new(),
+        default_policy: DefaultPolicy::PermitAll,
+        wildcard: Wildcard::AllTypes,
+        cached_tokens: 8,
+    }
+}
+
+/// Decision 9: where the server says so, a scope must name AuditEvent to reach it.
+#[test]
+fn a_wildcard_reaches_the_trail_only_where_the_server_lets_it() {
+    let strict = Settings { wildcard: Wildcard::AllButTrail, ..settings() };
+    let strict = Policy::with_types(TypeTable::sample(), strict).unwrap();
+    for (who, scopes, launch, named) in [
+        ("client", "system/*.cruds", None, false),
+        ("client", "system/*.rs system/AuditEvent.rs", None, true),
+        ("compliance", "user/*.rs", None, false),
+        ("compliance", "user/AuditEvent.rs", None, true),
+        ("patient", "patient/*.rs", Some("1"), false),
+        ("patient", "patient/AuditEvent.rs", Some("1"), true),
+    ] {
+        let caller = caller(who, scopes, launch);
+        for interaction in [Interaction::Read, Interaction::SearchType] {
+            let asked = |policy: &Policy| authorize(policy, &caller, interaction, Some("AuditEvent")).is_ok();
+            assert!(asked(policy()), "{who} {scopes}");
+            assert_eq!(asked(&strict), named, "{who} {scopes}");
+        }
+        // Not by way of another type, or of the system, either.
+        if let Ok(access) = authorize(&strict, &caller, Interaction::HistorySystem, None) {
+            assert_eq!(access.grants_for(Permission::Read, "AuditEvent").is_empty(), !named, "{who} {scopes}");
+        }
+    }
 }
 
 /// The policy, parsed once for all tests.

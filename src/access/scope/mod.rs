@@ -108,5 +108,22 @@ impl fmt::Display for Scope {
     }
 }
 
+/// What a scope on all types (`*`) stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wildcard {
+    /// All types.
+    AllTypes,
+    /// All but AuditEvent, which names what Consent hides, and so has to be named itself (decision 9).
+    #[default]
+    AllButTrail,
+}
+
+impl Wildcard {
+    /// Whether a scope on `scoped` (a type or `*`) bears on `resource_type`, which may be `*` too.
+    pub(crate) fn bears(self, scoped: &str, resource_type: &str) -> bool {
+        scoped == resource_type || (scoped == "*" && (self == Self::AllTypes || resource_type != "AuditEvent"))
+    }
+}
+
 #[cfg(test)]
 mod tests;

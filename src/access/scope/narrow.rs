@@ -1,6 +1,6 @@
 //! Cutting a client's requested scopes down to those it is registered for.
 
-use super::{Permissions, Scope};
+use super::{Permissions, Scope, Wildcard};
 
 /// What of `requested` lies within `allowed`, in the order of the request.
 ///
@@ -10,24 +10,24 @@ use super::{Permissions, Scope};
 /// `system/Observation.rs`; what overlaps nowhere is left out (RFC 6749 section 3.3 lets a server
 /// grant less than was asked, and then it must say what it granted). Every other scope is kept if
 /// `allowed` has the same. What another result already covers is left out.
-pub fn narrow(requested: &[Scope], allowed: &[Scope]) -> Vec<Scope> {
+pub fn narrow(requested: &[Scope], allowed: &[Scope], wildcard: Wildcard) -> Vec<Scope> {
     let mut granted: Vec<Scope> = Vec::new();
     for wish in requested {
         for bound in allowed {
-            let Some(scope) = intersect(wish, bound) else {
+            let Some(scope) = intersect(wish, bound, wildcard) else {
                 continue;
             };
-            if granted.iter().any(|wider| covers(wider, &scope)) {
+            if granted.iter().any(|wider| covers(wider, &scope, wildcard)) {
                 continue;
             }
-            granted.retain(|narrower| !covers(&scope, narrower));
+            granted.retain(|narrower| !covers(&scope, narrower, wildcard));
             granted.push(scope);
         }
     }
     granted
 }
 
-fn intersect(wish: &Scope, bound: &Scope) -> Option<Scope> {
+fn intersect(wish: &Scope, bound: &Scope, wildcard: Wildcard) -> Option<Scope> {
     let (
         Scope::Resource { context, resource_type, permissions, filters, v1 },
         Scope::Resource {
@@ -43,9 +43,8 @@ fn intersect(wish: &Scope, bound: &Scope) -> Option<Scope> {
     };
     let permissions = permissions.intersection(*bound_permissions);
     let resource_type = match (resource_type.as_str(), bound_type.as_str()) {
-        (wished, "*") => wished,
-        ("*", bound) => bound,
-        (wished, bound) if wished == bound => wished,
+        (wished, bound) if wildcard.bears(bound, wished) => wished,
+        (wished, bound) if wildcard.bears(wished, bound) => bound,
         _ => return None,
     };
     if context != bound_context || permissions == Permissions::NONE {
@@ -62,7 +61,7 @@ fn intersect(wish: &Scope, bound: &Scope) -> Option<Scope> {
 }
 
 /// Whether everything `narrower` grants is granted by `wider` too.
-fn covers(wider: &Scope, narrower: &Scope) -> bool {
+fn covers(wider: &Scope, narrower: &Scope, wildcard: Wildcard) -> bool {
     match (wider, narrower) {
         (
             Scope::Resource { context, resource_type, permissions, filters, .. },
@@ -75,7 +74,7 @@ fn covers(wider: &Scope, narrower: &Scope) -> bool {
             },
         ) => {
             context == inner_context
-                && (resource_type == "*" || resource_type == inner_type)
+                && wildcard.bears(resource_type, inner_type)
                 && inner_permissions.is_subset_of(*permissions)
                 && filters.iter().all(|filter| inner_filters.contains(filter))
         }

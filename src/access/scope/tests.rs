@@ -9,7 +9,7 @@ fn one(text: &str) -> Scope {
 }
 
 fn narrowed(requested: &str, allowed: &str) -> String {
-    let scopes = narrow(&parse_scopes(requested), &parse_scopes(allowed));
+    let scopes = narrow(&parse_scopes(requested), &parse_scopes(allowed), Wildcard::AllTypes);
     scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -138,9 +138,9 @@ proptest! {
         requested in prop::collection::vec(any_scope(), 0..4),
         allowed in prop::collection::vec(any_scope(), 0..4),
     ) {
-        let once = narrow(&requested, &allowed);
-        let again = narrow(&once, &allowed);
-        prop_assert_eq!(narrow(&again, &once).len(), again.len());
+        let once = narrow(&requested, &allowed, Wildcard::AllTypes);
+        let again = narrow(&once, &allowed, Wildcard::AllTypes);
+        prop_assert_eq!(narrow(&again, &once, Wildcard::AllTypes).len(), again.len());
         for scope in &once {
             let Scope::Resource { context, permissions, .. } = scope else { continue };
             let within = allowed.iter().any(|bound| matches!(bound,
@@ -149,4 +149,21 @@ proptest! {
             prop_assert!(within);
         }
     }
+}
+
+/// Decision 9: nobody asks by name for what they were registered for by a wildcard, where it leaves out the trail.
+#[test]
+fn a_wildcard_without_the_trail_gives_none_of_it() {
+    let narrow = |requested, allowed| {
+        let scopes = narrow(&parse_scopes(requested), &parse_scopes(allowed), Wildcard::AllButTrail);
+        scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(narrow("system/AuditEvent.rs", "system/*.cruds"), "");
+    assert_eq!(narrow("system/*.cruds", "system/AuditEvent.rs"), "");
+    assert_eq!(narrow("system/*.rs", "system/*.cruds"), "system/*.rs");
+    assert_eq!(narrow("system/Patient.rs", "system/*.cruds"), "system/Patient.rs");
+    let both = "system/*.rs system/AuditEvent.rs";
+    assert_eq!(narrow(both, both), both);
+    assert_eq!(narrow("system/AuditEvent.rs", both), "system/AuditEvent.rs");
+    assert_eq!(narrow("system/*.rs", both), "system/*.rs");
 }

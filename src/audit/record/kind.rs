@@ -34,8 +34,10 @@ pub enum AuditKind {
     TokenIssued,
     /// A request for an access token was refused.
     TokenRefused,
-    /// A token was revoked.
+    /// A token was revoked, or a request to do so refused.
     TokenRevoked,
+    /// A token was introspected (IUA ITI-102), or a request to do so refused.
+    TokenIntrospected,
     /// A user signed in, or failed to.
     Login,
     /// A user signed out.

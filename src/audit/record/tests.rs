@@ -139,7 +139,7 @@ fn an_event_of_many_patients_is_split() {
     let mut record = full();
     record.patients = (0..250).map(|id| id.to_string().into()).collect();
     let parts = record.clone().split(PATIENTS_PER_EVENT);
-    assert_eq!(parts.iter().map(|part| part.patients.len()).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(parts.iter().map(|part| part.patients.len()).collect::<Vec<_>>(), [84, 84, 82]);
     assert_eq!(parts.iter().flat_map(|part| part.patients.clone()).collect::<Vec<_>>(), record.patients);
     assert_eq!(parts[2].entities, record.entities);
     assert_eq!(full().split(PATIENTS_PER_EVENT), [full()]);

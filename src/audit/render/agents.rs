@@ -59,6 +59,7 @@ fn roles(kind: AuditKind) -> (Coding<'static>, Coding<'static>) {
         AuditKind::TokenIssued
         | AuditKind::TokenRefused
         | AuditKind::TokenRevoked
+        | AuditKind::TokenIntrospected
         | AuditKind::Login
         | AuditKind::Logout => (codes::APPLICATION, codes::OAUTH_SERVICE),
         AuditKind::ConsentDecision => (codes::APPLICATION, codes::AUTHORIZATION_SERVER),
@@ -73,6 +74,7 @@ fn uses_token(kind: AuditKind) -> bool {
         AuditKind::TokenIssued
             | AuditKind::TokenRefused
             | AuditKind::TokenRevoked
+            | AuditKind::TokenIntrospected
             | AuditKind::Login
             | AuditKind::Logout
             | AuditKind::ConsentDecision

@@ -71,6 +71,7 @@ pub(super) fn event_type(kind: AuditKind) -> Coding<'static> {
         AuditKind::TokenIssued
         | AuditKind::TokenRefused
         | AuditKind::TokenRevoked
+        | AuditKind::TokenIntrospected
         | AuditKind::Login
         | AuditKind::Logout => USER_AUTHENTICATION,
         AuditKind::ConsentDecision | AuditKind::BreakGlass | AuditKind::Configuration | AuditKind::SecurityAlert(_) => {
@@ -114,6 +115,7 @@ fn kind_subtype(kind: AuditKind) -> Option<Coding<'static>> {
         AuditKind::TokenIssued | AuditKind::TokenRefused => {
             Coding::fixed("urn:ihe:event-type-code", "ITI-71", "Get Access Token")
         }
+        AuditKind::TokenIntrospected => Coding::fixed("urn:ihe:event-type-code", "ITI-102", "Introspect Token"),
         AuditKind::TokenRevoked => own("audit-event", "token-revoked"),
         AuditKind::Login => LOGIN,
         AuditKind::Logout => Coding::fixed(DCM, "110123", "Logout"),

@@ -38,6 +38,7 @@ pub(super) fn entities<'r>(record: &'r AuditRecord<'_>) -> Vec<EntityElement<'r>
     if let Some(query) = query.filter(|_| !is_consent(record)) {
         entities.push(query_entity(query));
     }
+    entities.extend(token(record));
     entities.extend(record.patients.iter().map(|id| patient(id)));
     entities.extend(model(record));
     entities.extend(request(record));
@@ -91,6 +92,15 @@ fn query_entity<'r>(query: &str) -> EntityElement<'r> {
 fn patient(id: &str) -> EntityElement<'_> {
     let what = Reference::to(Cow::Owned(format!("Patient/{id}")));
     element(what, codes::PERSON, codes::ROLE_PATIENT)
+}
+
+/// The token that was revoked or introspected, by its id.
+fn token<'r>(record: &'r AuditRecord<'_>) -> Option<EntityElement<'r>> {
+    if !matches!(record.kind, AuditKind::TokenRevoked | AuditKind::TokenIntrospected) {
+        return None;
+    }
+    let id = text(&record.token_id)?;
+    Some(element(Reference::identified(id), codes::SYSTEM_OBJECT, codes::ROLE_SECURITY))
 }
 
 /// The model that was run: its Device by name, its version as a detail.

@@ -73,6 +73,7 @@ fn source<'r>(record: &'r AuditRecord<'_>, server: &Server<'r>) -> Observer<'r> 
         AuditKind::TokenIssued
         | AuditKind::TokenRefused
         | AuditKind::TokenRevoked
+        | AuditKind::TokenIntrospected
         | AuditKind::Login
         | AuditKind::Logout
         | AuditKind::ConsentDecision => codes::SECURITY_SERVER,

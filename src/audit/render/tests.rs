@@ -407,6 +407,7 @@ fn any_kind() -> impl Strategy<Value = AuditKind> {
         K::TokenIssued,
         K::TokenRefused,
         K::TokenRevoked,
+        K::TokenIntrospected,
         K::Login,
         K::Logout,
         K::ConsentDecision,

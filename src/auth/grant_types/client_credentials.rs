@@ -14,7 +14,7 @@ pub(crate) fn grant(
     request: &TokenRequest,
     now: i64,
 ) -> Result<TokenResponse, OAuthError> {
-    let scope = granted_scope(client, request.scope.as_deref())?;
+    let scope = granted_scope(config, client, request.scope.as_deref())?;
     let purpose_of_use = purpose(client, request.purpose_of_use.as_deref())?;
     let grant = Grant { client_id: &client.client_id, scope: &scope, purpose_of_use };
     let Issued { token, token_id, lifetime } = tokens::issue(config, keys, &grant, now)?;
@@ -22,10 +22,10 @@ pub(crate) fn grant(
 }
 
 /// The requested scope, cut to what the client is registered for.
-fn granted_scope(client: &Client, requested: Option<&str>) -> Result<String, OAuthError> {
+fn granted_scope(config: &AuthConfig, client: &Client, requested: Option<&str>) -> Result<String, OAuthError> {
     let refuse = |message: String| OAuthError::new(OAuthErrorCode::InvalidScope, message);
     let requested = requested.ok_or_else(|| refuse("scope is required, such as system/Observation.rs".to_owned()))?;
-    let granted = narrow(&parse_scopes(requested), &parse_scopes(&client.scope));
+    let granted = narrow(&parse_scopes(requested), &parse_scopes(&client.scope), config.wildcard);
     if granted.is_empty() {
         return Err(refuse(format!(
             "nothing of the requested scope can be granted; this client may have {}",

@@ -132,7 +132,8 @@ impl AuthServer {
     }
 
     /// `POST /auth/revoke`: 200 with an empty body where `Ok`, also for tokens that are none, or no
-    /// longer (RFC 7009, section 2.2). The caller authenticates by an assertion.
+    /// longer (RFC 7009, section 2.2). The caller authenticates by an assertion. Gives the id (`jti`) of
+    /// the token that is now revoked, if it was one.
     ///
     /// # Errors
     /// An [`OAuthError`] with the status and body to send: where the caller did not authenticate, and
@@ -141,11 +142,11 @@ impl AuthServer {
         &self,
         request: &RevocationRequest,
         address: Option<IpAddr>,
-    ) -> std::result::Result<(), OAuthError> {
+    ) -> std::result::Result<Option<String>, OAuthError> {
         self.limited(&request.assertion, address, async {
             let client = self.authenticate_client(&request.assertion).await?;
             let Ok(claims) = tokens::verify(&self.config, &self.keys, &request.token, unix_now()) else {
-                return Ok(());
+                return Ok(None);
             };
             if claims.client_id != client.client_id {
                 return Err(OAuthError::new(
@@ -154,8 +155,8 @@ impl AuthServer {
                 ));
             }
             revocation::store(&self.pool, self.config.tenant, &client.client_id, &claims.jti, claims.exp).await?;
-            self.tokens.revoke(claims.jti, claims.exp);
-            Ok(())
+            self.tokens.revoke(claims.jti.clone(), claims.exp);
+            Ok(Some(claims.jti))
         })
         .await
     }

@@ -132,7 +132,8 @@ pub(crate) async fn store(
 
 /// The authorization server on the store's database.
 pub(crate) fn auth(settings: &Settings, store: &Store) -> Result<Arc<AuthServer>, String> {
-    let config = AuthConfig { tenant: TENANT, ..AuthConfig::new(&settings.origin(), &settings.data_dir) };
+    let wildcard = settings.wildcard()?;
+    let config = AuthConfig { tenant: TENANT, wildcard, ..AuthConfig::new(&settings.origin(), &settings.data_dir) };
     AuthServer::open(config, store.pool().clone()).map_err(|error| error.to_string())
 }
 
@@ -142,8 +143,12 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
     let models = Models::load(&settings.operations_dir).map_err(|error| error.to_string())?;
     let store = store(settings, database, definitions.clone()).await?;
     let auth = auth(settings, &store)?;
-    let policy =
-        PolicySettings { base: settings.base(), default_policy: settings.default_policy()?, cached_tokens: 4096 };
+    let policy = PolicySettings {
+        base: settings.base(),
+        default_policy: settings.default_policy()?,
+        wildcard: settings.wildcard()?,
+        cached_tokens: 4096,
+    };
     let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
     let base = settings.base();
     Ok(App {

@@ -1,22 +1,24 @@
 //! `batch` and `transaction` (R4 http.html#transaction).
 //!
-//! Each entry of a batch takes the whole way of a request by itself. The writes of a transaction are
-//! authorized one by one and committed together; its reads see what was committed.
+//! Each entry of a batch takes the whole way of a request by itself. Those of a transaction are
+//! authorized one by one and act together: its reads come last, from inside the database transaction,
+//! and one that fails fails the whole (R4 http.html#trules: all is done or nothing).
 
-use salus_access::{Interaction, authorize};
+use salus_access::Interaction;
+use salus_audit::AuditRecord;
 use salus_fhir::json::Value;
 use salus_fhir::outcome::{Issue, IssueCode};
-use salus_store::Written;
 use salus_store::write::Method;
-use salus_store::write::transaction::{Entry, Target};
+use salus_store::write::transaction::{BeforeCommit, Entry, EntryError, Target};
+use salus_store::{Reads, Written};
 
 use super::update::expect_id;
-use super::validated;
+use super::{answer, validated};
 use crate::bundle::{BundleWriter, quoted};
 use crate::conditional::precondition;
-use crate::dispatch::{Act, Done, dispatch, refuse};
+use crate::dispatch::{Act, Done, authorized, dispatch, outside_transactions, read_within, refuse};
 use crate::failure::Failure;
-use crate::request::{Body, FhirRequest, Verb, percent_decoded};
+use crate::request::{Body, FhirRequest, Return, Verb, percent_decoded};
 use crate::response::FhirResponse;
 use crate::route::Route;
 
@@ -37,7 +39,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     }
     expect_few(bundle.items("entry").len(), act.app.limits.most_bundle_entries)?;
     let entries = bundle.items("entry").iter().enumerate();
-    let requests = entries.map(|(position, entry)| entry_request(&act.app.base, position, entry));
+    let requests = entries.map(|(position, entry)| entry_request(act, position, entry));
     match bundle.get_str("type") {
         Some("batch") => batch(act, requests).await,
         Some("transaction") => transaction(act, &bundle, &requests.collect::<Result<Vec<_>, _>>()?).await,
@@ -62,7 +64,7 @@ fn location(position: usize) -> String {
 }
 
 /// The request that an entry stands for.
-fn entry_request<'v>(base: &str, position: usize, entry: &'v Value<'v>) -> Result<FhirRequest<'v>, Failure> {
+fn entry_request<'v>(act: &Act<'_>, position: usize, entry: &'v Value<'v>) -> Result<FhirRequest<'v>, Failure> {
     let at = location(position);
     let request = entry.get("request").ok_or_else(|| wrong(&at, "the entry has no request"))?;
     let method = request.get_str("method").unwrap_or_default();
@@ -70,7 +72,7 @@ fn entry_request<'v>(base: &str, position: usize, entry: &'v Value<'v>) -> Resul
         .ok_or_else(|| wrong(&format!("{at}.request.method"), "the method must be GET, POST, PUT, PATCH or DELETE"))?;
     let url = request.get_str("url").ok_or_else(|| wrong(&at, "the entry's request has no url"))?;
     // An absolute URL is taken where it is one of ours.
-    let url = url.strip_prefix(base).unwrap_or(url);
+    let url = url.strip_prefix(&act.app.base).unwrap_or(url);
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let header = |name: &str| request.get_str(name).map(str::to_owned);
     Ok(FhirRequest {
@@ -83,7 +85,8 @@ fn entry_request<'v>(base: &str, position: usize, entry: &'v Value<'v>) -> Resul
         if_none_match: header("ifNoneMatch"),
         if_modified_since: header("ifModifiedSince"),
         if_none_exist: header("ifNoneExist"),
-        prefer: None,
+        // What is preferred of the Bundle is preferred of its entries.
+        prefer: act.request.prefer.clone(),
     })
 }
 
@@ -104,16 +107,16 @@ async fn batch(
                 refuse(act.app, act.caller, &unread, failure).await
             }
         };
-        bundle.entry(&response_entry(act, &response, !response.body.is_empty()));
+        bundle.entry(&response_entry(act, &response));
     }
     Ok(FhirResponse::json(200, bundle.finish()).into())
 }
 
 async fn transaction(act: &Act<'_>, bundle: &Value<'_>, requests: &[FhirRequest<'_>]) -> Result<Done, Failure> {
-    let mut entries = Vec::with_capacity(requests.len());
-    let mut positions = Vec::with_capacity(requests.len());
+    let (mut entries, mut positions, mut reading) = (Vec::new(), Vec::new(), Vec::new());
     for (position, request) in requests.iter().enumerate() {
         if request.verb == Some(Verb::Get) {
+            reading.push((position, request));
             continue;
         }
         let full_url = bundle.items("entry")[position].get_str("fullUrl");
@@ -122,28 +125,69 @@ async fn transaction(act: &Act<'_>, bundle: &Value<'_>, requests: &[FhirRequest<
         positions.push(position);
     }
     let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(interaction_of(one), one)).collect();
-    let written = act.app.store.transaction(&entries, audit).await.map_err(|error| {
-        let failure = Failure::from(error.error);
-        match error.entry {
-            Some(entry) => failure.below(&location(positions[entry])),
-            None => failure,
-        }
-    })?;
-    let represent = act.request.prefer.as_deref().is_some_and(|prefer| prefer.contains("return=representation"));
-    let mut outcomes = positions.iter().zip(&written).peekable();
+    let reading = Reading { act, entries: reading };
+    let outcome = act.app.store.transaction_with(&entries, audit, &reading).await;
+    let (written, read) = outcome.map_err(|failed| failed.failure(&positions))?;
+    let of_writes = positions.iter().zip(&written).map(|(position, written)| {
+        // R4 http.html#transaction-response: resources only where they are asked for.
+        (*position, answer(&requests[*position], written, Return::Minimal))
+    });
+    let mut responses: Vec<(usize, FhirResponse)> = of_writes.chain(read).collect();
+    responses.sort_unstable_by_key(|(position, _)| *position);
     let mut answer = BundleWriter::new("transaction-response", None);
-    for (position, request) in requests.iter().enumerate() {
-        let response = match outcomes.next_if(|(written, _)| **written == position) {
-            Some((_, written)) => {
-                let mut response = FhirResponse::written(written);
-                response.body = written.body.clone().filter(|_| represent).unwrap_or_default();
-                response
-            }
-            None => Box::pin(dispatch(act.app, act.caller, request)).await,
-        };
-        answer.entry(&response_entry(act, &response, !response.body.is_empty()));
+    for (_, response) in &responses {
+        answer.entry(&response_entry(act, response));
     }
     Ok(FhirResponse::json(200, answer.finish()).into())
+}
+
+/// The entries of a transaction that read, at their positions.
+struct Reading<'a> {
+    act: &'a Act<'a>,
+    entries: Vec<(usize, &'a FhirRequest<'a>)>,
+}
+
+impl BeforeCommit for Reading<'_> {
+    type Seen = Vec<(usize, FhirResponse)>;
+    type Failure = Failed;
+
+    async fn read(&self, within: Reads<'_>) -> Result<(Self::Seen, Vec<AuditRecord<'static>>), Failed> {
+        let (mut seen, mut records) = (Vec::with_capacity(self.entries.len()), Vec::new());
+        for (position, request) in &self.entries {
+            let done = read_within(self.act.app, self.act.caller, request, within).await;
+            let done = done.map_err(|failure| Failed::Read(failure.below(&location(*position))))?;
+            seen.push((*position, done.response));
+            records.extend(done.records);
+        }
+        Ok((seen, records))
+    }
+}
+
+/// Why a transaction failed.
+enum Failed {
+    /// By a write.
+    Write(EntryError),
+    /// By a read; it says already where.
+    Read(Failure),
+}
+
+impl From<EntryError> for Failed {
+    fn from(error: EntryError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl Failed {
+    /// The failure, with the place in the Bundle; `positions` are those of the writes.
+    fn failure(self, positions: &[usize]) -> Failure {
+        match self {
+            Self::Read(failure) => failure,
+            Self::Write(EntryError { entry: Some(entry), error }) => {
+                Failure::from(error).below(&location(positions[entry]))
+            }
+            Self::Write(EntryError { entry: None, error }) => Failure::from(error),
+        }
+    }
 }
 
 fn interaction_of(written: &Written) -> Interaction {
@@ -163,13 +207,7 @@ fn write_entry<'v>(
     request: &'v FhirRequest<'v>,
 ) -> Result<Entry<'v>, Failure> {
     let route = Route::of(request, &act.app.definitions)?;
-    FhirRequest::expect_no_token(&request.parameters())?;
-    let principal = act
-        .caller
-        .principal
-        .as_ref()
-        .ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
-    let access = authorize(&act.app.policy, principal, route.interaction, route.resource_type.as_deref())?;
+    let access = authorized(act.app, act.caller, request, &route, act.reads)?.access;
     let id = || route.id().to_owned();
     let (method, target) = match route.interaction {
         Interaction::Create => (Method::Post, Target::New),
@@ -181,13 +219,7 @@ fn write_entry<'v>(
         Interaction::ConditionalUpdate => (Method::Put, Target::Criteria(request.query.clone())),
         Interaction::Delete => (Method::Delete, Target::Id(id())),
         Interaction::ConditionalDelete => (Method::Delete, Target::Criteria(request.query.clone())),
-        _ => {
-            return Err(Failure::new(
-                400,
-                IssueCode::NotSupported,
-                "a transaction may create, update, delete, read and search, nothing else",
-            ));
-        }
+        _ => return Err(outside_transactions()),
     };
     let resource = match method {
         Method::Delete => None,
@@ -215,10 +247,10 @@ fn write_entry<'v>(
 }
 
 /// An entry of the answer: the response, and the resource or outcome where there is one.
-fn response_entry(act: &Act<'_>, response: &FhirResponse, with_body: bool) -> String {
+fn response_entry(act: &Act<'_>, response: &FhirResponse) -> String {
     let mut members = String::new();
-    let failed = response.status >= 400;
-    if with_body && !failed {
+    // R4 Bundle.entry.response.outcome: errors, and the outcome that `Prefer` asks for.
+    if !response.body.is_empty() && !response.outcome {
         members.push_str(&format!(r#""resource":{},"#, response.body));
     }
     members.push_str(&format!(r#""response":{{"status":"{}""#, response.status));
@@ -231,7 +263,7 @@ fn response_entry(act: &Act<'_>, response: &FhirResponse, with_body: bool) -> St
     if let Some(updated) = response.last_updated() {
         members.push_str(&format!(r#","lastModified":"{updated}""#));
     }
-    if failed {
+    if response.outcome {
         members.push_str(&format!(r#","outcome":{}"#, response.body));
     }
     members.push('}');

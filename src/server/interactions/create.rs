@@ -7,6 +7,7 @@ use salus_store::{Precondition, Written};
 use super::{answer, validated};
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::request::Return;
 
 /// Creates a resource under a new id, unless `If-None-Exist` finds one.
 ///
@@ -44,5 +45,5 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
             act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?
         }
     };
-    Ok(answer(act.request, super::only(&written)?).into())
+    Ok(answer(act.request, super::only(&written)?, Return::Representation).into())
 }

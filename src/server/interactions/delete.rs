@@ -9,6 +9,7 @@ use super::{answer, only};
 use crate::conditional::precondition;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::request::Return;
 
 /// Deletes a resource, or the one that matches.
 ///
@@ -35,5 +36,5 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         };
         act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?
     };
-    Ok(answer(act.request, only(&written)?).into())
+    Ok(answer(act.request, only(&written)?, Return::Representation).into())
 }

@@ -19,7 +19,7 @@ const MOST_ENTRIES: i64 = 1000;
 /// 404 where an instance has no version the caller may see, 400 for parameters that cannot be read.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let query = read_query(act)?;
-    let page = act.app.store.history(&act.access, &query).await?;
+    let page = act.reads.history(&act.access, &query).await?;
     let mut bundle = BundleWriter::new("history", Some(page.total));
     let mut links = vec![("self", format!("{}/{}", act.app.base, act.request.target()))];
     if let Some((updated, rid, version)) = page.next {

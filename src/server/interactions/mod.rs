@@ -39,15 +39,16 @@ fn validated(app: &App, resource_type: &str, resource: &Value<'_>) -> Result<(),
     if issues.iter().any(Issue::is_error) { Err(Failure::all(422, issues)) } else { Ok(()) }
 }
 
-/// The answer to a write, with the body that `Prefer: return=` asks for.
-fn answer(request: &FhirRequest<'_>, written: &Written) -> FhirResponse {
+/// The answer to a write, with the body that `Prefer: return=` asks for, else with what is `usual`.
+fn answer(request: &FhirRequest<'_>, written: &Written, usual: Return) -> FhirResponse {
     let mut response = FhirResponse::written(written);
-    match (request.wanted_return(), &written.body) {
+    match (request.wanted_return().unwrap_or(usual), &written.body) {
         (_, None) | (Return::Minimal, _) => {}
         (Return::Representation, Some(body)) => response.body.clone_from(body),
         (Return::OperationOutcome, Some(_)) => {
             let done = format!("{}/{} is now at version {}", written.resource_type, written.id, written.version);
             response.body = salus_fhir::outcome::OperationOutcome::information(done).to_json();
+            response.outcome = true;
         }
     }
     response

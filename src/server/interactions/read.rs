@@ -10,7 +10,7 @@ use crate::response::FhirResponse;
 /// # Errors
 /// 404 for what does not exist or may not be seen, 410 for what was deleted.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
-    let version = act.app.store.read(&act.access, act.route.type_name(), act.route.id()).await?;
+    let version = act.reads.read(&act.access, act.route.type_name(), act.route.id()).await?;
     let records = vec![act.caller.shown(act.route, act.request, version.version, &version.patients)];
     let unchanged = is_unchanged(act.request, &version);
     let mut response = FhirResponse::version(version);

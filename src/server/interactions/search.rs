@@ -5,7 +5,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salus_audit::AuditKind;
 use salus_fhir::Key;
 use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
-use salus_fhir::validation::is_id;
 use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchQuery, Total};
 
 use crate::bundle::BundleWriter;
@@ -13,6 +12,7 @@ use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::request::{Body, FhirRequest};
 use crate::response::FhirResponse;
+use crate::subjects;
 
 /// Where a page starts; made by `next` links only.
 const CURSOR: &str = "_cursor";
@@ -38,10 +38,10 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let used: Vec<(String, String)> = filters.iter().filter(|(name, _)| !left_out(name)).cloned().collect();
     let search = identity(act, &used);
     query.after = cursor.map(|text| decode(&text, search)).transpose()?;
-    let page = act.app.store.search(&act.access, &query).await?;
+    let page = act.reads.search(&act.access, &query).await?;
     let body = write(act, &used, search, &query, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
-    let named = named_patients(resource_type, &filters);
+    let named = subjects::named(&act.app.base, resource_type, &filters);
     let patients = page.entries.iter().flat_map(|entry| &entry.version.patients).chain(&named);
     let mut record = act.caller.listed(AuditKind::Query, act.route, act.request, patients);
     if matches!(act.request.body, Body::Bytes(_)) {
@@ -65,25 +65,6 @@ pub(super) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Fai
         FhirRequest::expect_no_token(&parameters)?;
     }
     Ok(parameters)
-}
-
-/// Ids of the patients that a search is confined to by its parameters.
-fn named_patients(resource_type: &str, parameters: &[(String, String)]) -> Vec<String> {
-    let mut patients = Vec::new();
-    for (name, value) in parameters {
-        let bare = match name.as_str() {
-            "_id" if resource_type == "Patient" => true,
-            "patient" | "patient:Patient" | "subject:Patient" => true,
-            "subject" => false,
-            _ => continue,
-        };
-        let id = |one: &'_ str| match one.strip_prefix("Patient/") {
-            Some(id) => Some(id.to_owned()),
-            None => bare.then(|| one.to_owned()),
-        };
-        patients.extend(value.split(',').filter_map(id).filter(|id| is_id(id)));
-    }
-    patients
 }
 
 /// Applies what the parameters say of the answer's form.

@@ -11,6 +11,7 @@ use super::{answer, only, validated};
 use crate::conditional::precondition;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::request::Return;
 
 /// Replaces a resource, or creates it under the id in the path.
 ///
@@ -48,7 +49,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         };
         act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?
     };
-    Ok(answer(act.request, only(&written)?).into())
+    Ok(answer(act.request, only(&written)?, Return::Representation).into())
 }
 
 /// The body must carry the id of the path.

@@ -10,7 +10,7 @@ use crate::response::FhirResponse;
 /// 404 for what does not exist or may not be seen, 410 for the version that records a deletion.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let wanted = act.route.version.unwrap_or_default();
-    let version = act.app.store.vread(&act.access, act.route.type_name(), act.route.id(), wanted).await?;
+    let version = act.reads.vread(&act.access, act.route.type_name(), act.route.id(), wanted).await?;
     let records = vec![act.caller.shown(act.route, act.request, version.version, &version.patients)];
     Ok(Done { response: FhirResponse::version(version), records })
 }

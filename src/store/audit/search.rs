@@ -1,16 +1,18 @@
 //! Reading the trail: AuditEvents by id and by search, under the caller's access.
 //!
 //! AuditEvents live in a table of their own, so they have a small search of their own. Consent does not
-//! hide them: they tell who did what, to those whose scopes and roles let them ask; a patient's own
-//! token reaches the events about that patient.
+//! hide them: they tell who did what, to those whose scopes and roles let them ask (decision 9). Who may
+//! see those about one patient only gets an event about several as if it were about that patient alone:
+//! other patients, the resources and the query are left out of it, and nothing of them can be asked for.
 
 use salus_access::{Access, RowFilter};
+use salus_audit::AuditRecord;
 use salus_fhir::Key;
 use salus_fhir::search::query::{DateQuery, TokenQuery, split_values};
 
 use super::AuditLog;
 use crate::search::Ignored;
-use crate::sql::Sql;
+use crate::sql::{SEVERAL_PATIENTS, Sql};
 use crate::{Error, Result};
 
 /// What to find.
@@ -43,7 +45,7 @@ enum Filter {
 pub struct StoredEvent {
     /// Its sequence number, which is its FHIR id.
     pub seq: i64,
-    /// Its record (`salus_audit::AuditRecord`).
+    /// Its record (`salus_audit::AuditRecord`), as far as the caller may see it.
     pub record: String,
 }
 
@@ -149,6 +151,7 @@ impl AuditLog {
     /// What the database says.
     pub async fn search(&self, access: &Access, query: &AuditQuery) -> Result<AuditPage> {
         let client = self.pool.get().await?;
+        let confined = confinement(access.grants("AuditEvent"));
         let mut sql = Sql::default();
         sql.push("SELECT e.seq, e.record");
         self.write(access, query, &mut sql);
@@ -166,7 +169,9 @@ impl AuditLog {
         let total = client.query_one(&counting.text, &counting.params()).await?.try_get(0)?;
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
-            events.push(StoredEvent { seq: row.try_get(0)?, record: row.try_get(1)? });
+            let record: String = row.try_get(1)?;
+            let record = confined.as_deref().map_or(Ok(record.clone()), |own| confine(&record, own))?;
+            events.push(StoredEvent { seq: row.try_get(0)?, record });
         }
         let more = events.len() as i64 > query.count;
         events.truncate(usize::try_from(query.count).unwrap_or(0));
@@ -177,10 +182,14 @@ impl AuditLog {
     /// ` FROM` the events that match and that the caller may see, as `e`.
     fn write(&self, access: &Access, query: &AuditQuery, sql: &mut Sql) {
         let grants = access.grants("AuditEvent");
-        let keys: Vec<Key> = query.patients.iter().map(|id| Key::resource("Patient", id)).collect();
+        let confined = confinement(grants);
+        let mut keys: Vec<Key> = query.patients.iter().map(|id| Key::resource("Patient", id)).collect();
+        if let Some(own) = &confined {
+            keys.retain(|key| own.contains(key));
+        }
         sql.push(" FROM ");
         match keys.as_slice() {
-            [] => {
+            [] if query.patients.is_empty() => {
                 sql.push("audit_event e WHERE e.tenant = ").bind(self.tenant);
             }
             keys => {
@@ -202,10 +211,33 @@ impl AuditLog {
         sql.push(if grants.is_empty() { "false)" } else { ")" });
         for filter in &query.filters {
             sql.push(" AND (");
-            filter.write(sql);
+            filter.write(confined.is_some(), sql);
             sql.push(")");
         }
     }
+}
+
+/// The patients whose events are all that the caller may see; `None` where there is no such bound.
+fn confinement(grants: &[RowFilter]) -> Option<Vec<Key>> {
+    match grants.iter().any(RowFilter::is_unrestricted) {
+        true => None,
+        false => Some(grants.iter().filter_map(|grant| grant.compartment).collect()),
+    }
+}
+
+/// The record as those may see it who may see these patients' events only.
+fn confine(record: &str, own: &[Key]) -> Result<String> {
+    let unreadable = |error: salus_audit::Error| Error::Internal(error.to_string());
+    let mut record = AuditRecord::from_text(record).map_err(unreadable)?;
+    if record.patients.len() < 2 {
+        return Ok(record.to_text());
+    }
+    record.patients.retain(|id| own.contains(&Key::resource("Patient", id)));
+    // Whose the resources are is not known here, and the query may name anybody.
+    record.entities.clear();
+    record.query = None;
+    record.outcome_description = None;
+    Ok(record.to_text())
 }
 
 /// A grant on AuditEvents: all, or those about one patient. Granular filters do not reach here.
@@ -223,7 +255,9 @@ fn write_grant(grant: &RowFilter, sql: &mut Sql) {
 }
 
 impl Filter {
-    fn write(&self, sql: &mut Sql) {
+    /// The condition on the event `e`; `confined` where what it tells of several patients is not the caller's
+    /// to see.
+    fn write(&self, confined: bool, sql: &mut Sql) {
         match self {
             Self::Id(ids) => {
                 sql.push("false");
@@ -245,6 +279,9 @@ impl Filter {
             Self::Entity(references) => {
                 sql.push("EXISTS (SELECT FROM jsonb_array_elements(e.record::jsonb -> 'e') n WHERE n ->> 'w' = ANY(");
                 sql.bind(references.clone()).push("))");
+                if confined {
+                    sql.push(" AND e.patient <> ").bind(SEVERAL_PATIENTS);
+                }
                 let patients: Vec<Key> = references
                     .iter()
                     .filter_map(|one| one.strip_prefix("Patient/"))

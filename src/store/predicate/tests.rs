@@ -3,6 +3,7 @@
 
 mod consents;
 mod scopes;
+mod trail;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use salus_access::{Access, DefaultPolicy, Interaction, Policy, Principal, Settings as PolicySettings, User};
+use salus_access::{Access, DefaultPolicy, Interaction, Policy, Principal, Settings as PolicySettings, User, Wildcard};
 use salus_fhir::packages::{R4_CORE, default_cache_dir};
 use salus_fhir::{Definitions, Key};
 use uuid::Uuid;
@@ -68,7 +69,12 @@ impl Bench {
         let policies = POLICIES
             .iter()
             .map(|&default_policy| {
-                let settings = PolicySettings { base: BASE.to_owned(), default_policy, cached_tokens: 64 };
+                let settings = PolicySettings {
+                    base: BASE.to_owned(),
+                    default_policy,
+                    wildcard: Wildcard::AllTypes,
+                    cached_tokens: 64,
+                };
                 Policy::new(&definitions, settings).unwrap()
             })
             .collect();
@@ -143,5 +149,6 @@ async fn what_sql_shows_is_what_memory_permits() {
     let Some(bench) = Bench::start().await else { return };
     consents::agree(&bench).await;
     scopes::agree(&bench).await;
+    trail::is_confined_to_a_patient(&bench).await;
     bench.stop().await;
 }

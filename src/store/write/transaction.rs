@@ -15,7 +15,7 @@ use salus_fhir::json::Value;
 use super::change::{Change, Method, Precondition, Written};
 use super::conditional::{canonical, most_deletions};
 use crate::row::Version;
-use crate::{Error, Result, Store};
+use crate::{Error, Reads, Result, Store};
 
 /// What an entry is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,35 @@ pub struct Entry<'a> {
     pub resource: Option<Value<'a>>,
     /// What must hold of the current version.
     pub precondition: Precondition,
+}
+
+/// What is read when a transaction has written everything and not yet committed.
+pub trait BeforeCommit: Sync {
+    /// What was read.
+    type Seen: Send;
+    /// Why the transaction fails.
+    type Failure: From<EntryError> + Send;
+
+    /// Reads, and says what to record of it. May be called again, where the transaction lost a race.
+    fn read(
+        &self,
+        within: Reads<'_>,
+    ) -> impl Future<Output = std::result::Result<(Self::Seen, Vec<AuditRecord<'static>>), Self::Failure>> + Send;
+}
+
+struct NothingElse;
+
+impl BeforeCommit for NothingElse {
+    type Seen = ();
+    type Failure = EntryError;
+
+    async fn read(&self, _: Reads<'_>) -> std::result::Result<((), Vec<AuditRecord<'static>>), EntryError> {
+        Ok(((), Vec::new()))
+    }
+}
+
+fn database(error: tokio_postgres::Error) -> EntryError {
+    Error::from(error).into()
 }
 
 /// Makes a new logical id.
@@ -96,32 +125,49 @@ impl Store {
         entries: &[Entry<'_>],
         audit: impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
     ) -> std::result::Result<Vec<Written>, EntryError> {
-        let mut last = None;
-        for _ in 0..super::commit::ATTEMPTS {
-            let mut client = self.client().await?;
-            let transaction = client.transaction().await.map_err(Error::from)?;
-            match self.transaction_in(&transaction, entries, &audit).await {
-                Ok(written) => {
-                    transaction.commit().await.map_err(Error::from)?;
-                    self.changed(&written);
-                    return Ok(written);
-                }
-                Err(error) if error.error.is_race() => {
-                    transaction.rollback().await.map_err(Error::from)?;
-                    last = Some(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| Error::Internal("no attempt was made".to_owned()).into()))
+        Ok(self.transaction_with(entries, audit, &NothingElse).await?.0)
     }
 
+    /// As [`Store::transaction`], and `before_commit` has its say when everything is written: what it
+    /// reads is answered with what was written, and where it fails, nothing is.
+    ///
+    /// # Errors
+    /// Those of [`Store::transaction`], and those of `before_commit`.
+    pub async fn transaction_with<B: BeforeCommit>(
+        &self,
+        entries: &[Entry<'_>],
+        audit: impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
+        before_commit: &B,
+    ) -> std::result::Result<(Vec<Written>, B::Seen), B::Failure> {
+        let mut last = None;
+        for _ in 0..super::commit::ATTEMPTS {
+            let mut client = self.client().await.map_err(EntryError::from)?;
+            let transaction = client.transaction().await.map_err(database)?;
+            match self.transaction_in(&transaction, entries).await {
+                Ok((written, all)) => {
+                    let (seen, read) = before_commit.read(Reads::within(self, &transaction)).await?;
+                    let records = [audit(&all), read].concat();
+                    self.audit().insert(&transaction, &records).await.map_err(EntryError::from)?;
+                    transaction.commit().await.map_err(database)?;
+                    self.changed(&all);
+                    return Ok((written, seen));
+                }
+                Err(error) if error.error.is_race() => {
+                    transaction.rollback().await.map_err(database)?;
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::Internal("no attempt was made".to_owned()).into()).into())
+    }
+
+    /// Writes everything; the outcome of each entry, and everything that was written.
     async fn transaction_in(
         &self,
         transaction: &Transaction<'_>,
         entries: &[Entry<'_>],
-        audit: &impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
-    ) -> std::result::Result<Vec<Written>, EntryError> {
+    ) -> std::result::Result<(Vec<Written>, Vec<Written>), EntryError> {
         let criteria: Vec<(&str, &str)> = entries
             .iter()
             .filter_map(|entry| match &entry.target {
@@ -150,8 +196,7 @@ impl Store {
             unchanged(entries, positions, &resolved, &mut outcomes);
         }
         let all: Vec<Written> = outcomes.iter().flatten().cloned().collect();
-        self.audit().insert(transaction, &audit(&all)).await?;
-        Ok(outcomes.into_iter().filter_map(|mut of_entry| of_entry.pop()).collect())
+        Ok((outcomes.into_iter().filter_map(|mut of_entry| of_entry.pop()).collect(), all))
     }
 
     /// Finds what each entry is about.
