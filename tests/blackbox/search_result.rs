@@ -192,6 +192,13 @@ fn what_is_unknown_is_told() {
         "nonsense.name=1",
         "_has:Observation:nonsense:code=1",
         "_has:Nonsense:subject:code=1",
+        "general-practitioner:Practitioner.nonsense=1",
+        "general-practitioner.nonsense=1",
+        "organization.partof.nonsense=1",
+        "organization.nonsense.name=1",
+        "_has:Observation:subject:nonsense=1",
+        "_has:Observation:subject:performer:Practitioner.nonsense=1",
+        "_has:Observation:subject:_has:Provenance:target:nonsense=1",
         "_summary=true",
         "_elements=id",
     ] {
@@ -210,6 +217,18 @@ fn what_is_unknown_is_told() {
     for bad in ["birthdate=soon", "gender=|", "identifier:nonsense=1", "_count=x", "birthdate:exact=2020"] {
         assert_eq!(client.get(&format!("Patient?{bad}")).status, 400, "{bad}");
     }
+    // A chain is known where one of the types that it leads to knows it.
+    assert_eq!(client.get_with("Observation?subject.birthdate=2020", &[("prefer", "handling=strict")]).status, 200);
+    for wrong in ["gender.name=x", "general-practitioner:Nonsense.name=x", "organization.name:nonsense=x"] {
+        assert_eq!(client.get(&format!("Patient?{wrong}")).status, 400, "{wrong}");
+    }
+    // Criteria are never broadened.
+    let headers = [("if-none-exist", "organization.nonsense=1")];
+    assert_eq!(client.send_with("POST", "Patient", r#"{"resourceType":"Patient"}"#, &headers).status, 400);
+    assert_eq!(client.delete("Patient?identifier=result-unknown&organization.nonsense=1").status, 400);
+    // Of two with one name, the one that can be used is.
+    let two = client.get("Patient?identifier=result-unknown&_include=Patient:nonsense&_include=Patient:organization");
+    assert!(self_link(&two).contains("organization") && !self_link(&two).contains("nonsense"), "{}", self_link(&two));
     let fine = client.get("Patient?identifier=result-unknown");
     assert_eq!(entries(&fine, "outcome"), Vec::<String>::new());
 }

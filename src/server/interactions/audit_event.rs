@@ -52,7 +52,7 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     }
     let page = act.app.store.audit().search(&act.access, &query).await?;
     let mut bundle = BundleWriter::new("searchset", Some(page.total));
-    let used = filters.iter().filter(|(name, _)| !ignored.iter().any(|one| one.parameter == *name));
+    let used = filters.iter().filter(|(name, value)| !ignored.iter().any(|one| one.is(name, value)));
     let query_text = form_urlencoded::Serializer::new(String::new()).extend_pairs(used).finish();
     let own = format!("{}/AuditEvent?{query_text}", act.app.base);
     let mut links = vec![("self", own.clone())];

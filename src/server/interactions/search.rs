@@ -34,8 +34,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         let issue = Issue::error(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason));
         return Err(Failure::of(400, issue));
     }
-    let left_out = |name: &str| ignored.iter().any(|one| one.parameter == name);
-    let used: Vec<(String, String)> = filters.iter().filter(|(name, _)| !left_out(name)).cloned().collect();
+    let left_out = |(name, value): &&(String, String)| ignored.iter().any(|one| one.is(name, value));
+    let used: Vec<(String, String)> = filters.iter().filter(|one| !left_out(one)).cloned().collect();
     let search = identity(act, &used);
     query.after = cursor.map(|text| decode(&text, search)).transpose()?;
     let page = act.reads.search(&act.access, &query).await?;
@@ -78,6 +78,7 @@ fn present(parameters: &[(String, String)], query: &mut SearchQuery, ignored: &m
             ("_summary", "false") | ("_contained", "false") => {}
             ("_summary" | "_elements" | "_contained", _) => ignored.push(Ignored {
                 parameter: name.clone(),
+                value: value.clone(),
                 reason: "not supported here yet; resources are given whole".to_owned(),
             }),
             _ => {}

@@ -125,6 +125,7 @@ impl AuditQuery {
                 "_total" | "_format" | "_pretty" | "_summary" | "_elements" => {}
                 _ => ignored.push(Ignored {
                     parameter: name.clone(),
+                    value: value.clone(),
                     reason: format!("AuditEvent cannot be searched by '{name}' here yet"),
                 }),
             }

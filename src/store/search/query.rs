@@ -48,8 +48,17 @@ pub struct Include {
 pub struct Ignored {
     /// Its name as sent.
     pub parameter: String,
+    /// Its value as sent.
+    pub value: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+impl Ignored {
+    /// Whether this is the one that was left out; another of the same name may be used.
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        self.parameter == name && self.value == value
+    }
 }
 
 /// A search of one resource type.
@@ -121,7 +130,7 @@ impl SearchQuery {
                 continue;
             }
             if let Err(reason) = query.read(definitions, name, value)? {
-                ignored.push(Ignored { parameter: name.clone(), reason });
+                ignored.push(Ignored { parameter: name.clone(), value: value.clone(), reason });
             }
         }
         if query.sort.is_empty() {
@@ -181,7 +190,7 @@ impl SearchQuery {
                     }
                     _ => return Ok(Err(error.to_string())),
                 },
-                Ok(parsed) => match self.known(definitions, &parsed) {
+                Ok(parsed) => match known(definitions, &[&self.resource_type], &parsed) {
                     Err(reason) => return Ok(Err(reason)),
                     // An empty value says nothing (R4 search.html: treated as absent).
                     Ok(()) if value.is_empty() => {}
@@ -190,27 +199,6 @@ impl SearchQuery {
             },
         }
         Ok(Ok(()))
-    }
-
-    fn known(&self, definitions: &Definitions, name: &ParameterName) -> std::result::Result<(), String> {
-        let has = |kind: &str, code: &str| {
-            matches!(code, "_id" | "_lastUpdated") || definitions.search().get(kind, code).is_some()
-        };
-        let unknown = |kind: &str, code: &str| Err(format!("{kind} has no search parameter '{code}'"));
-        match name {
-            ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. }
-                if !has(&self.resource_type, code) =>
-            {
-                unknown(&self.resource_type, code)
-            }
-            ParameterName::Has { resource_type, .. } if !definitions.is_resource_type(resource_type) => {
-                Err(format!("{resource_type} is not a resource type of R4"))
-            }
-            ParameterName::Has { resource_type, reference, .. } if !has(resource_type, reference) => {
-                unknown(resource_type, reference)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Turns the parameters into conditions under this view.
@@ -251,6 +239,49 @@ impl SearchQuery {
             Some((code == "category", Codes { clause: position, keys }))
         });
         codes.min_by_key(|(category, _)| *category).map(|(_, codes)| codes)
+    }
+}
+
+/// Whether resources of these types can be searched by a parameter: the reason to leave it out where they
+/// cannot. A chain, or what `_has` asks of others, is known where one of the types that it leads to knows it.
+fn known(definitions: &Definitions, types: &[&str], name: &ParameterName) -> std::result::Result<(), String> {
+    let has = |kind: &str, code: &str| {
+        matches!(code, "_id" | "_lastUpdated") || definitions.search().get(kind, code).is_some()
+    };
+    let unknown = |code: &str| match types {
+        [kind] => Err(format!("{kind} has no search parameter '{code}'")),
+        _ => Err(format!("nothing that the chain leads to has a search parameter '{code}'")),
+    };
+    match name {
+        ParameterName::Plain { code, .. } | ParameterName::Chain { code, .. }
+            if !types.iter().any(|kind| has(kind, code)) =>
+        {
+            unknown(code)
+        }
+        ParameterName::Plain { .. } => Ok(()),
+        ParameterName::Chain { code, target, rest } => {
+            let found = types.iter().filter_map(|kind| definitions.search().get(kind, code));
+            let followed: Vec<&SearchParameter> = found.filter(|one| one.kind == ParameterType::Reference).collect();
+            let mut targets: Vec<&str> = match target {
+                Some(target) => vec![target],
+                None if followed.iter().any(|one| one.targets.is_empty()) => definitions.resource_types().collect(),
+                None => followed.iter().flat_map(|one| one.targets.iter().map(String::as_str)).collect(),
+            };
+            targets.sort_unstable();
+            targets.dedup();
+            // What cannot be followed, or to no such type, is wrong rather than unknown; compiling says so.
+            match followed.is_empty() || !targets.iter().all(|target| definitions.is_resource_type(target)) {
+                true => Ok(()),
+                false => known(definitions, &targets, rest),
+            }
+        }
+        ParameterName::Has { resource_type, .. } if !definitions.is_resource_type(resource_type) => {
+            Err(format!("{resource_type} is not a resource type of R4"))
+        }
+        ParameterName::Has { resource_type, reference, .. } if !has(resource_type, reference) => {
+            Err(format!("{resource_type} has no search parameter '{reference}'"))
+        }
+        ParameterName::Has { resource_type, rest, .. } => known(definitions, &[resource_type], rest),
     }
 }
 
