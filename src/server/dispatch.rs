@@ -98,13 +98,13 @@ async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Rout
         Interaction::Create | Interaction::ConditionalCreate => create::act(&act).await,
         Interaction::Update | Interaction::ConditionalUpdate => update::act(&act).await,
         Interaction::Delete | Interaction::ConditionalDelete => delete::act(&act).await,
-        Interaction::SearchType => search::act(&act).await,
+        Interaction::SearchType | Interaction::SearchSystem => search::act(&act).await,
         Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem => {
             history::act(&act).await
         }
         Interaction::Batch | Interaction::Transaction => interactions::bundle::act(&act).await,
         Interaction::Operation(operation) => operations::act(&act, operation).await,
-        Interaction::SearchSystem | Interaction::Patch | Interaction::ConditionalPatch | Interaction::Capabilities => {
+        Interaction::Patch | Interaction::ConditionalPatch | Interaction::Capabilities => {
             Err(Failure::new(501, IssueCode::NotSupported, "this interaction is not supported here yet"))
         }
     }
@@ -127,7 +127,7 @@ pub(crate) async fn read_within(
         _ if route.type_name() == "AuditEvent" => Err(outside_transactions()),
         Interaction::Read => read::act(&act).await,
         Interaction::Vread => vread::act(&act).await,
-        Interaction::SearchType => search::act(&act).await,
+        Interaction::SearchType | Interaction::SearchSystem => search::act(&act).await,
         Interaction::HistoryInstance | Interaction::HistoryType | Interaction::HistorySystem => {
             history::act(&act).await
         }

@@ -4,6 +4,7 @@ use salus_access::Interaction;
 use salus_fhir::Definitions;
 use salus_fhir::outcome::IssueCode;
 use salus_fhir::validation::is_id;
+use salus_store::search::CompartmentOf;
 
 use crate::failure::Failure;
 use crate::request::{FhirRequest, Verb};
@@ -15,6 +16,8 @@ pub struct Route {
     pub interaction: Interaction,
     /// Resource type; `None` on system level.
     pub resource_type: Option<String>,
+    /// The resource whose compartment is searched (R4 http.html#vsearch).
+    pub compartment: Option<CompartmentOf>,
     /// Logical id, for instances.
     pub id: Option<String>,
     /// Version, for vread.
@@ -50,6 +53,8 @@ impl Route {
             ["metadata"] if verb == Verb::Get => Ok(Self::on_system(Interaction::Capabilities)),
             ["_history"] if verb == Verb::Get => Ok(Self::on_system(Interaction::HistorySystem)),
             ["metadata" | "_history"] => Err(method_not_allowed("GET")),
+            ["_search"] if verb == Verb::Post => Ok(Self::on_system(Interaction::SearchSystem)),
+            ["_search"] => Err(method_not_allowed("POST")),
             [name] if name.starts_with('$') => Ok(Self::on_system(operation(name)?)),
             [kind, rest @ ..] => {
                 if !definitions.is_resource_type(kind) {
@@ -59,6 +64,7 @@ impl Route {
                 let route = |interaction, id: Option<&str>, version| Self {
                     interaction,
                     resource_type: Some((*kind).to_owned()),
+                    compartment: None,
                     id: id.map(str::to_owned),
                     version,
                 };
@@ -80,6 +86,10 @@ impl Route {
                         Ok(route(Interaction::Vread, Some(valid_id(id)?), Some(version.parse().unwrap_or(-1))))
                     }
                     [id, name] if name.starts_with('$') => Ok(route(operation(name)?, Some(valid_id(id)?), None)),
+                    [id, what, rest @ ..] if matches!(rest, [] | ["_search"]) => {
+                        let of = CompartmentOf { owner: (*kind).to_owned(), id: valid_id(id)?.to_owned() };
+                        compartment(definitions, of, what, verb, !rest.is_empty())
+                    }
                     _ => Err(nowhere(&request.path)),
                 }
             }
@@ -87,7 +97,7 @@ impl Route {
     }
 
     fn on_system(interaction: Interaction) -> Self {
-        Self { interaction, resource_type: None, id: None, version: None }
+        Self { interaction, resource_type: None, compartment: None, id: None, version: None }
     }
 }
 
@@ -98,6 +108,36 @@ fn system(verb: Verb) -> Result<Route, Failure> {
         Verb::Get => Ok(Route::on_system(Interaction::SearchSystem)),
         _ => Err(method_not_allowed("GET, POST")),
     }
+}
+
+/// A search of what is in a compartment: of one type, or `*` for all that can be.
+fn compartment(
+    definitions: &Definitions,
+    of: CompartmentOf,
+    what: &str,
+    verb: Verb,
+    by_post: bool,
+) -> Result<Route, Failure> {
+    let resource_type = match what {
+        "*" | "_search" => None,
+        name if definitions.is_resource_type(name) => Some(name.to_owned()),
+        name => {
+            let message = format!("'{name}' is not a resource type of R4");
+            return Err(Failure::new(404, IssueCode::NotSupported, message));
+        }
+    };
+    if definitions.compartment(&of.owner).is_none() {
+        let message = format!("a {} has no compartment; search with parameters", of.owner);
+        return Err(Failure::new(404, IssueCode::NotSupported, message));
+    }
+    let by_post = by_post || what == "_search";
+    match (verb, by_post) {
+        (Verb::Post, true) | (Verb::Get, false) => {}
+        (_, true) => return Err(method_not_allowed("POST")),
+        (_, false) => return Err(method_not_allowed("GET")),
+    }
+    let interaction = if resource_type.is_some() { Interaction::SearchType } else { Interaction::SearchSystem };
+    Ok(Route { interaction, resource_type, compartment: Some(of), id: None, version: None })
 }
 
 fn on_type(verb: Verb, conditional: bool, if_none_exist: bool) -> Result<Interaction, Failure> {

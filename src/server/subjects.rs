@@ -24,6 +24,8 @@ impl Attempt {
     pub fn of(app: &App, route: Option<&Route>, request: &FhirRequest<'_>) -> Self {
         let mut attempt = Self::default();
         let resource_type = route.map(Route::type_name).unwrap_or_default();
+        let compartment = route.and_then(|route| route.compartment.as_ref());
+        attempt.patients.extend(compartment.filter(|of| of.owner == "Patient").map(|of| of.id.clone()));
         attempt.path_and_query(&app.base, resource_type, route.map(Route::id).unwrap_or_default(), request);
         match &request.body {
             Body::Empty => {}

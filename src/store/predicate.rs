@@ -56,6 +56,20 @@ impl View<'_> {
         self.write_consent(row, sql);
     }
 
+    /// The predicate on `row` and that it is of one of `types`, for the interaction at hand.
+    pub fn write_searched(&self, types: &[String], row: &str, sql: &mut Sql) {
+        match types {
+            [one] => {
+                sql.push(row).push(".type = ").bind(one.as_str()).push(" AND ");
+                self.write(one, row, sql);
+            }
+            types => {
+                let types: Vec<&str> = types.iter().map(String::as_str).collect();
+                self.write_types(self.permission, &types, row, sql);
+            }
+        }
+    }
+
     /// The same for a row that the interaction only passes through (a chain) or takes along (an
     /// include), which takes `permission` on its type.
     pub fn write_related(&self, permission: Permission, resource_type: &str, row: &str, sql: &mut Sql) {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub(crate) enum Param {
     Int(i32),
     Long(i64),
+    Longs(Vec<i64>),
     Uuid(Uuid),
     Uuids(Vec<Uuid>),
     Text(String),
@@ -22,6 +23,7 @@ impl Param {
         match self {
             Self::Int(_) => "int4",
             Self::Long(_) => "int8",
+            Self::Longs(_) => "int8[]",
             Self::Uuid(_) => "uuid",
             Self::Uuids(_) => "uuid[]",
             Self::Text(_) => "text",
@@ -33,6 +35,7 @@ impl Param {
         match self {
             Self::Int(value) => value,
             Self::Long(value) => value,
+            Self::Longs(value) => value,
             Self::Uuid(value) => value,
             Self::Uuids(value) => value,
             Self::Text(value) => value,
@@ -49,6 +52,11 @@ impl From<i32> for Param {
 impl From<i64> for Param {
     fn from(value: i64) -> Self {
         Self::Long(value)
+    }
+}
+impl From<&[i64]> for Param {
+    fn from(value: &[i64]) -> Self {
+        Self::Longs(value.to_vec())
     }
 }
 impl From<Key> for Param {

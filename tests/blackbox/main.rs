@@ -20,6 +20,7 @@ mod rest;
 mod risk_score;
 mod scopes;
 mod search_composite;
+mod search_context;
 mod search_date;
 mod search_number;
 mod search_reference;

@@ -6,7 +6,7 @@ use salus_access::{Access, DefaultPolicy, Interaction, Policy, Principal, Settin
 use salus_fhir::Definitions;
 use salus_fhir::packages::{R4_CORE, default_cache_dir};
 use salus_store::cluster::Cluster;
-use salus_store::search::SearchQuery;
+use salus_store::search::{SearchContext, SearchQuery};
 use salus_store::{Settings, Store};
 use serde_json::{Value, json};
 
@@ -405,7 +405,8 @@ impl Launched {
         let (resource_type, query) = path.split_once('?').unwrap();
         let access = self.access(scopes, patient, resource_type);
         let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let (query, ignored) = SearchQuery::parse(&self.definitions, resource_type, &parameters).unwrap();
+        let (query, ignored) =
+            SearchQuery::parse(&self.definitions, SearchContext::of_type(resource_type), &parameters).unwrap();
         assert!(ignored.is_empty(), "{ignored:?}");
         let page = self.runtime.block_on(self.store.search(&access, &query)).unwrap();
         let name = |entry: &salus_store::search::Entry| format!("{}/{}", entry.version.resource_type, entry.version.id);

@@ -41,7 +41,15 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = all_parameters(act)?;
     let cursor = parameters.iter().find(|(name, _)| name == "_cursor").map(|(_, value)| value.parse::<i64>());
     let cursor = cursor.transpose().map_err(|_| Failure::from(salus_store::Error::PageLink))?;
-    let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != "_cursor").collect();
+    let mut filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != "_cursor").collect();
+    match &act.route.compartment {
+        None => {}
+        Some(of) if of.owner == "Patient" => filters.push(("patient".to_owned(), of.id.clone())),
+        Some(_) => {
+            let message = "AuditEvents are found by the compartment of patients only";
+            return Err(Failure::new(400, IssueCode::NotSupported, message));
+        }
+    }
     let (mut query, ignored) = AuditQuery::parse(&filters, crate::account::now())?;
     query.after = cursor;
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {

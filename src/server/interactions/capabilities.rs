@@ -18,7 +18,7 @@ pub const RESOURCE_INTERACTIONS: [&str; 8] =
 /// What can be done with AuditEvents.
 pub const AUDIT_EVENT_INTERACTIONS: [&str; 2] = ["read", "search-type"];
 /// What can be done with the system (codes of `system-restful-interaction`).
-pub const SYSTEM_INTERACTIONS: [&str; 3] = ["transaction", "batch", "history-system"];
+pub const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
 /// The CapabilityStatement of the server at the FHIR base `base`.
 ///

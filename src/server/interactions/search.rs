@@ -1,34 +1,35 @@
-//! `search-type` (R4 http.html#search, search.html), by GET and by POST to `_search`.
+//! `search-type` and `search-system` (R4 http.html#search, search.html), of a compartment too, by GET and by POST to
+//! `_search`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salus_audit::AuditKind;
 use salus_fhir::Key;
 use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
-use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchQuery, Total};
+use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchContext, SearchQuery, Total};
 
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::request::{Body, FhirRequest};
 use crate::response::FhirResponse;
+use crate::route::Route;
 use crate::subjects;
 
 /// Where a page starts; made by `next` links only.
 const CURSOR: &str = "_cursor";
 
-/// Searches a type.
+/// Searches a type, several, or a compartment.
 ///
 /// # Errors
 /// 400 for parameters that cannot be used: wrong values always, unknown ones under
 /// `Prefer: handling=strict`.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = all_parameters(act)?;
-    let resource_type = act.route.type_name();
     let mut cursors = parameters.iter().filter(|(name, _)| name == CURSOR).map(|(_, value)| value);
     let cursor = cursors.next_back().cloned();
     let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != CURSOR).collect();
-    let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, resource_type, &filters)?;
+    let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, context(act)?, &filters)?;
     present(&filters, &mut query, &mut ignored);
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
         let issue = Issue::error(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason));
@@ -41,7 +42,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let page = act.reads.search(&act.access, &query).await?;
     let body = write(act, &used, search, &query, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
-    let named = subjects::named(&act.app.base, resource_type, &filters);
+    let mut named = subjects::named(&act.app.base, act.route.type_name(), &filters);
+    named.extend(act.route.compartment.iter().filter(|of| of.owner == "Patient").map(|of| of.id.clone()));
     let patients = page.entries.iter().flat_map(|entry| &entry.version.patients).chain(&named);
     let mut record = act.caller.listed(AuditKind::Query, act.route, act.request, patients);
     if matches!(act.request.body, Body::Bytes(_)) {
@@ -49,6 +51,24 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         record.query = Some(format!("POST {}?{}", act.request.path, encode_query(&filters)).into());
     }
     Ok(Done { response: FhirResponse::json(200, body), records: vec![record] })
+}
+
+/// Where the path says to search.
+fn context(act: &Act<'_>) -> Result<SearchContext, Failure> {
+    let definitions = &act.app.definitions;
+    Ok(match (&act.route.compartment, act.route.resource_type.as_deref()) {
+        (Some(of), resource_type) => SearchContext::compartment(definitions, of.clone(), resource_type)?,
+        (None, Some(resource_type)) => SearchContext::of_type(resource_type),
+        (None, None) => SearchContext::system(definitions),
+    })
+}
+
+/// The path of a search, below the FHIR base.
+fn path(route: &Route) -> String {
+    match &route.compartment {
+        Some(of) => format!("{}/{}/{}", of.owner, of.id, route.resource_type.as_deref().unwrap_or("*")),
+        None => route.type_name().to_owned(),
+    }
 }
 
 /// Parameters of URL and body together (R4 http.html#search: a POST may use both).
@@ -98,7 +118,7 @@ fn write(
     let url = |parameters: &[(String, String)]| {
         let query = encode_query(parameters);
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}/{}{mark}{query}", act.app.base, act.route.type_name())
+        format!("{}/{}{mark}{query}", act.app.base, path(act.route))
     };
     let mut links = vec![("self", url(used))];
     if let Some(cursor) = &page.next {
@@ -137,7 +157,8 @@ fn identity(act: &Act<'_>, used: &[(String, String)]) -> Key {
     const SHOWN: [&str; 8] =
         ["_count", "_total", "_format", "_pretty", "_summary", "_elements", "_include", "_revinclude"];
     let reach = format!("{:x}", act.access.fingerprint().0);
-    let mut parts = vec![act.route.type_name(), &reach];
+    let path = path(act.route);
+    let mut parts = vec![path.as_str(), &reach];
     for (name, value) in used.iter().filter(|(name, _)| !SHOWN.contains(&name.split(':').next().unwrap_or(""))) {
         parts.extend([name.as_str(), value.as_str()]);
     }

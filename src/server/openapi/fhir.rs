@@ -39,6 +39,14 @@ const SEARCH: Pairs = &[
     ("_include", "References to follow, Type:parameter"),
     ("_revinclude", "References to follow backwards, Type:parameter"),
 ];
+const SEARCH_SYSTEM: Pairs = &[
+    (CRITERIA, "Search parameters that resources of all the types have"),
+    ("_type", "Types to search, separated by commas"),
+    ("_lastUpdated", "When it changed"),
+    ("_count", "Most matches of a page"),
+    ("_sort", "_id or _lastUpdated; - before one turns it round"),
+    ("_total", "none, estimate or accurate"),
+];
 
 const READ: Answers = &[
     (200, "The resource"),
@@ -74,7 +82,7 @@ const BUNDLE: Answers = &[
     (404, "There is none that the caller may see"),
 ];
 
-const HTTP: [Http; 14] = [
+const HTTP: [Http; 18] = [
     http("read", "GET", "/fhir/{type}/{id}", "The current version of a resource", "system/*.r", READ),
     http("vread", "GET", "/fhir/{type}/{id}/_history/{version}", "One version of a resource", "system/*.r", READ),
     Http {
@@ -149,6 +157,43 @@ const HTTP: [Http; 14] = [
             "POST",
             "/fhir/{type}/_search",
             "Searches a type, parameters in the body",
+            "system/*.s",
+            BUNDLE,
+        )
+    },
+    Http {
+        query: SEARCH,
+        ..http(
+            "search-type",
+            "GET",
+            "/fhir/{compartment}/{id}/{type}",
+            "Searches what is in a compartment: of a Patient, Encounter, Practitioner, RelatedPerson or Device",
+            "system/*.s",
+            BUNDLE,
+        )
+    },
+    Http {
+        query: SEARCH_SYSTEM,
+        ..http(
+            "search-system",
+            "GET",
+            "/fhir/{compartment}/{id}/*",
+            "Searches all that is in a compartment, or the types named",
+            "system/*.s",
+            BUNDLE,
+        )
+    },
+    Http {
+        query: SEARCH_SYSTEM,
+        ..http("search-system", "GET", "/fhir", "Searches all types, or those named", "system/*.s", BUNDLE)
+    },
+    Http {
+        body: Some(FORM),
+        ..http(
+            "search-system",
+            "POST",
+            "/fhir/_search",
+            "Searches all types, or those named, parameters in the body",
             "system/*.s",
             BUNDLE,
         )

@@ -29,7 +29,9 @@ const DATED_ONCE: [&str; 14] = [
 
 /// The key of the parameter whose intervals begin where the rows of the type stand in the natural order; or,
 /// where they have no beginning, end there.
-pub(super) fn natural_key(resource_type: &str) -> Option<Key> {
+pub(super) fn natural_key(types: &[String]) -> Option<Key> {
+    let [resource_type] = types else { return None };
+    let resource_type = resource_type.as_str();
     let code = natural_date_parameters(resource_type).first().filter(|_| DATED_ONCE.contains(&resource_type))?;
     Some(parameter_key(resource_type, code))
 }

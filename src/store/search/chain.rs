@@ -110,9 +110,9 @@ const BREADTH: usize = 500;
 ///
 /// # Errors
 /// [`crate::Error::Search`] that asks to name the types.
-pub(super) fn expect_narrow(view: &View<'_>, resource_type: &str, name: &ParameterName) -> Result<()> {
+pub(super) fn expect_narrow(view: &View<'_>, types: &[String], name: &ParameterName) -> Result<()> {
     let mut budget = BREADTH;
-    match is_narrow(view, resource_type, name, &mut budget) {
+    match types.iter().all(|resource_type| is_narrow(view, resource_type, name, &mut budget)) {
         true => Ok(()),
         false => Err(invalid(
             chain_code(name),

@@ -25,7 +25,7 @@ const LATELY: i64 = 7 * 24 * 3600 * 1_000_000;
 /// The condition of one parameter, as granular scopes hold them.
 pub(crate) fn parameter(view: &View<'_>, resource_type: &str, name: &str, value: &str) -> Result<Condition> {
     let parsed = ParameterName::parse(name).map_err(|error| refused(name, error))?;
-    expect_narrow(view, resource_type, &parsed)?;
+    expect_narrow(view, &[resource_type.to_owned()], &parsed)?;
     clause(view, resource_type, &parsed, value).map(|clause| clause.condition)
 }
 
@@ -126,7 +126,7 @@ fn updated(view: &View<'_>, resource_type: &str, value: &str) -> Result<Clause> 
         since.map(|end| end.value).min().is_some_and(|since| since > view.now - LATELY)
     };
     let start = match tests.as_slice() {
-        [test] if lately(test) => Some(Start::Updated { resource_type: resource_type.to_owned(), test: Some(*test) }),
+        [test] if lately(test) => Some(Start::Updated { types: vec![resource_type.to_owned()], test: Some(*test) }),
         _ => None,
     };
     let condition = Condition::Any(tests.into_iter().map(Condition::Updated).collect());

@@ -8,7 +8,7 @@ use salus_fhir::Key;
 use salus_fhir::search::query::RangeCondition;
 
 use super::start::Clause;
-use crate::facts::{Facts, indexed_string};
+use crate::facts::{Facts, indexed_string, type_key};
 use crate::predicate::View;
 use crate::sql::{PROBE, PROBED, Sql};
 
@@ -44,6 +44,8 @@ pub(crate) enum Condition {
     },
     /// The row is one of these.
     Rows(Vec<Key>),
+    /// The row is a resource of this type.
+    OfType(String),
     /// The row's natural date lies as demanded. Only where the parameter is the type's natural date.
     Updated(RangeCondition<i64>),
     /// A resource of `target_type` that the row points at by `parameter` satisfies `of` (a chain).
@@ -115,6 +117,7 @@ impl Condition {
                 sql.push(PROBED);
             }
             Self::Rows(rows) => _ = sql.push(row).push(".rid = ANY(").bind(rows.as_slice()).push(")"),
+            Self::OfType(name) => _ = sql.push(row).push(".type = ").bind(name.as_str()),
             Self::Updated(test) => write_updated(test, row, sql),
             Self::Chain { parameter, target_type, of } => {
                 // `IS TRUE` keeps the planner from joining: the matching targets are hashed once, and each
@@ -164,7 +167,9 @@ impl Condition {
             Self::Everything | Self::Nothing | Self::Range { .. } | Self::Text { .. } | Self::Rows(_) => false,
             Self::All(all) | Self::Any(all) => all.iter().any(Self::needs_row),
             Self::Not(not) => not.needs_row(),
-            Self::AnyFact(_) | Self::Updated(_) | Self::Chain { .. } | Self::ReverseChain { .. } => true,
+            Self::AnyFact(_) | Self::OfType(_) | Self::Updated(_) | Self::Chain { .. } | Self::ReverseChain { .. } => {
+                true
+            }
         }
     }
 
@@ -184,6 +189,7 @@ impl Condition {
                 .any(|entry| entry.key == *key && entry.high.is_some_and(|high| test.matches(entry.low, high))),
             Self::Text { key, test } => facts.strings.iter().any(|string| string.key == *key && test.matches(string)),
             Self::Rows(rows) => rows.contains(&facts.rid),
+            Self::OfType(name) => facts.keys.contains(&type_key(name)),
         }
     }
 }

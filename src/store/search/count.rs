@@ -18,7 +18,7 @@ impl Compiled {
         let indexed = matches!(plan.start, Start::Keys(_) | Start::Range { .. } | Start::Text { .. });
         if indexed
             && !plan.conditions.iter().any(Condition::needs_row)
-            && view.grants(&self.resource_type) == Condition::Everything
+            && self.types.iter().all(|name| view.grants(name) == Condition::Everything)
         {
             self.write_by_patient(view, most, &mut sql);
             return sql;
@@ -58,7 +58,7 @@ impl Compiled {
         sql.push(" THEN NULL ELSE coalesce(sum(h.n) FILTER (WHERE NOT h.asks), 0)::int8 + CASE WHEN bool_or(h.asks)");
         sql.push(" THEN (SELECT count(*) FROM k JOIN resource r ON r.rid = k.rid WHERE r.tenant = ");
         sql.bind(view.access.tenant()).push(" AND ");
-        view.write(&self.resource_type, "r", sql);
+        view.write_searched(&self.types, "r", sql);
         sql.push(") ELSE 0 END END FROM h");
     }
 
@@ -93,7 +93,9 @@ impl Compiled {
         match view.unruled() {
             Unruled::Visible => {}
             Unruled::Unlabelled(labels) => {
-                let keys: Vec<_> = labels.iter().map(|code| code_key(&self.resource_type, "_security", code)).collect();
+                let keys: Vec<_> = (self.types.iter())
+                    .flat_map(|name| labels.iter().map(|code| code_key(name, "_security", code)))
+                    .collect();
                 sql.push(" OR g.patient IN (SELECT x.patient FROM search_index x WHERE x.tenant = ");
                 sql.bind(view.access.tenant()).push(" AND x.key = ANY(").bind(keys.as_slice()).push("))");
             }

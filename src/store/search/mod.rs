@@ -10,8 +10,10 @@ mod chain;
 pub(crate) mod compile;
 mod composite;
 mod condition;
+mod context;
 mod count;
 mod include;
+mod merge;
 mod page;
 mod plan;
 mod query;
@@ -20,6 +22,7 @@ mod start;
 mod statement;
 
 pub(crate) use condition::{Condition, write_range};
+pub use context::{CompartmentOf, SearchContext};
 pub use page::{Entry, EntryMode, Page};
 pub(crate) use query::expect_few;
 pub use query::{Ignored, Include, SearchQuery, Total};

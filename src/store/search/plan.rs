@@ -46,9 +46,11 @@ pub(super) struct Fallback {
 }
 
 impl Fallback {
-    /// Where a search starts that is confined to the compartment of `patient`, or else asks for any resource of the
-    /// type.
-    pub fn of(resource_type: &str, patient: Option<OnePatient>, codes: Option<Codes<'_>>) -> Self {
+    /// Where a search starts that is confined to the compartment of `patient`, or else asks for any resource of
+    /// the types.
+    pub fn of(types: &[String], patient: Option<OnePatient>, codes: Option<Codes<'_>>) -> Self {
+        let each =
+            |key: &dyn Fn(&str) -> Key| Start::Keys(types.iter().map(|name| KeyStart::of(key(name), true)).collect());
         match (patient, codes) {
             (Some(OnePatient { key: patient, clause: Some(clause) }), Some(codes)) => {
                 let with_patient = |start: &KeyStart| KeyStart { key: about_patient(start.key, patient), ..*start };
@@ -61,10 +63,10 @@ impl Fallback {
                 Self { rank: rank::PATIENT_AND_CODE, start: Start::Keys(keys.collect()), implies: Vec::new() }
             }
             (Some(OnePatient { key: patient, .. }), None) => {
-                let start = one_key(compartment_key(resource_type, patient));
+                let start = each(&|name| compartment_key(name, patient));
                 Self { rank: rank::COMPARTMENT, start, implies: Vec::new() }
             }
-            (None, _) => Self { rank: rank::TYPE, start: one_key(type_key(resource_type)), implies: Vec::new() },
+            (None, _) => Self { rank: rank::TYPE, start: each(&type_key), implies: Vec::new() },
         }
     }
 }
@@ -105,8 +107,4 @@ impl Plan {
         }
         self
     }
-}
-
-fn one_key(key: Key) -> Start {
-    Start::Keys(vec![KeyStart::of(key, true)])
 }

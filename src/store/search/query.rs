@@ -4,6 +4,8 @@ use salus_fhir::search::query::{Modifier, ParameterName};
 use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
+use super::context::{CompartmentOf, SearchContext};
+use super::merge::merge;
 use super::plan::{Codes, OnePatient};
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
@@ -61,11 +63,11 @@ impl Ignored {
     }
 }
 
-/// A search of one resource type.
+/// A search.
 #[derive(Debug, Clone)]
 pub struct SearchQuery {
-    /// The type.
-    pub resource_type: String,
+    /// Where it looks.
+    pub context: SearchContext,
     filters: Vec<(ParameterName, String)>,
     /// The order.
     pub(crate) sort: Vec<SortKey>,
@@ -110,11 +112,11 @@ impl SearchQuery {
     /// [`Error::Search`] where a parameter is known but its value is wrong.
     pub fn parse(
         definitions: &Definitions,
-        resource_type: &str,
+        context: SearchContext,
         parameters: &[(String, String)],
     ) -> Result<(Self, Vec<Ignored>)> {
         let mut query = Self {
-            resource_type: resource_type.to_owned(),
+            context,
             filters: Vec::new(),
             sort: Vec::new(),
             count: DEFAULT_COUNT,
@@ -125,7 +127,12 @@ impl SearchQuery {
         };
         expect_few(parameters)?;
         let mut ignored = Vec::new();
-        for (name, value) in parameters {
+        // What the other parameters may be depends on the types.
+        let takes_types = query.context.takes_types();
+        for (_, value) in parameters.iter().filter(|(name, _)| takes_types && name == "_type") {
+            query.context.narrow(definitions, value)?;
+        }
+        for (name, value) in parameters.iter().filter(|(name, _)| !(takes_types && name == "_type")) {
             if PRESENTATION.contains(&name.as_str()) {
                 continue;
             }
@@ -134,14 +141,19 @@ impl SearchQuery {
             }
         }
         if query.sort.is_empty() {
-            query.sort.push(SortKey { by: SortBy::Natural, descending: true });
+            // Of the whole server nobody wants the order in which things happened at the cost of seeing all of them.
+            let by = match query.filters.is_empty() && query.context.compartment.is_none() {
+                true if query.context.one_type().is_none() => SortBy::Updated,
+                _ => SortBy::Natural,
+            };
+            query.sort.push(SortKey { by, descending: true });
         }
         Ok((query, ignored))
     }
 
-    /// Whether nothing says what to find, so that every resource of the type matches.
+    /// Whether nothing says what to find, so that every resource of the types matches.
     pub(crate) fn matches_everything(&self) -> bool {
-        self.filters.is_empty()
+        self.filters.is_empty() && self.context.compartment.is_none()
     }
 
     /// Reads one parameter; the inner error is the reason to leave it out.
@@ -164,7 +176,7 @@ impl SearchQuery {
             }
             "_sort" => {
                 for one in value.split(',').filter(|one| !one.is_empty()) {
-                    match sort_key(definitions, &self.resource_type, one) {
+                    match sort_keys(definitions, &self.context.types, one) {
                         Ok(key) => self.sort.push(key),
                         Err(reason) => return Ok(Err(reason)),
                     }
@@ -185,17 +197,20 @@ impl SearchQuery {
             name => match ParameterName::parse(name) {
                 // R4 search.html#modifiers: an unknown modifier is refused, unlike an unknown parameter.
                 Err(error) => match name.split([':', '.']).next() {
-                    Some(code) if definitions.search().get(&self.resource_type, code).is_some() => {
+                    Some(code) if self.types().any(|name| definitions.search().get(name, code).is_some()) => {
                         return Err(bad(&error.to_string()));
                     }
                     _ => return Ok(Err(error.to_string())),
                 },
-                Ok(parsed) => match known(definitions, &[&self.resource_type], &parsed) {
-                    Err(reason) => return Ok(Err(reason)),
-                    // An empty value says nothing (R4 search.html: treated as absent).
-                    Ok(()) if value.is_empty() => {}
-                    Ok(()) => self.filters.push((parsed, value.to_owned())),
-                },
+                Ok(parsed) => {
+                    let is_known = self.types().try_for_each(|name| known(definitions, &[name], &parsed));
+                    match is_known {
+                        Err(reason) => return Ok(Err(reason)),
+                        // An empty value says nothing (R4 search.html: treated as absent).
+                        Ok(()) if value.is_empty() => {}
+                        Ok(()) => self.filters.push((parsed, value.to_owned())),
+                    }
+                }
             },
         }
         Ok(Ok(()))
@@ -207,21 +222,39 @@ impl SearchQuery {
     /// [`Error::Search`] for a value or modifier that a parameter cannot take.
     pub(crate) fn compile(&self, view: &View<'_>) -> Result<Compiled> {
         let mut clauses: Vec<Clause> = Vec::with_capacity(self.filters.len());
+        let types = &self.context.types;
         for (name, value) in &self.filters {
-            chain::expect_narrow(view, &self.resource_type, name)?;
-            clauses.push(compile::clause(view, &self.resource_type, name, value)?);
+            chain::expect_narrow(view, types, name)?;
+            let clause = |kind| compile::clause(view, kind, name, value);
+            clauses.push(merge(types, self.types().map(clause).collect::<Result<_>>()?));
         }
-        let confined = only_compartment(view, &self.resource_type).map(|key| OnePatient { key, clause: None });
-        let patient = self.one_patient(view).or(confined);
-        let codes = self.codes(view, &clauses);
-        Ok(Compiled::new(&self.resource_type, &clauses, self.sort.clone(), patient, codes))
+        if let Some(compartment) = &self.context.compartment {
+            clauses.push(merge(types, self.types().map(|kind| compartment.clause(view, kind)).collect()));
+        }
+        let Some(one) = self.context.one_type() else {
+            return Ok(Compiled::new(types, &clauses, self.sort.clone(), None, None));
+        };
+        let patient = self.one_patient(view, one).or_else(|| self.confined(view, one));
+        let codes = self.codes(view, one, &clauses);
+        Ok(Compiled::new(types, &clauses, self.sort.clone(), patient, codes))
+    }
+
+    fn types(&self) -> impl Iterator<Item = &str> {
+        self.context.types.iter().map(String::as_str)
+    }
+
+    /// The patient whose compartment is all that is asked for, or all that the caller's scopes reach of the type.
+    fn confined(&self, view: &View<'_>, resource_type: &str) -> Option<OnePatient> {
+        let asked = self.context.compartment.as_ref().filter(|of| of.owner == "Patient").map(CompartmentOf::key);
+        let key = asked.or_else(|| only_compartment(view, resource_type))?;
+        Some(OnePatient { key, clause: None })
     }
 
     /// The one patient about whom it asks, if a parameter names one.
-    fn one_patient(&self, view: &View<'_>) -> Option<OnePatient> {
+    fn one_patient(&self, view: &View<'_>, resource_type: &str) -> Option<OnePatient> {
         self.filters.iter().enumerate().find_map(|(position, (name, value))| {
             let ParameterName::Plain { code, modifier } = name else { return None };
-            if !chain::in_compartment(view, &self.resource_type, code) {
+            if !chain::in_compartment(view, resource_type, code) {
                 return None;
             }
             let key = compile::one_patient(view, code, modifier.as_ref(), value)?;
@@ -230,11 +263,11 @@ impl SearchQuery {
     }
 
     /// The codes it asks for that are indexed together with patients.
-    fn codes<'c>(&self, view: &View<'_>, clauses: &'c [Clause]) -> Option<Codes<'c>> {
+    fn codes<'c>(&self, view: &View<'_>, resource_type: &str, clauses: &'c [Clause]) -> Option<Codes<'c>> {
         let codes = self.filters.iter().enumerate().filter_map(|(position, (name, _))| {
             let ParameterName::Plain { code, modifier } = name else { return None };
             let clause = &clauses[position];
-            let keys = compile::codes(view, &self.resource_type, code, modifier.as_ref(), clause)?;
+            let keys = compile::codes(view, resource_type, code, modifier.as_ref(), clause)?;
             // Codes tell more than categories.
             Some((code == "category", Codes { clause: position, keys }))
         });
@@ -290,6 +323,16 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
     match view.filters(resource_type) {
         [filter] => filter.compartment,
         _ => None,
+    }
+}
+
+/// A key that says the same of resources of all the types.
+fn sort_keys(definitions: &Definitions, types: &[String], text: &str) -> std::result::Result<SortKey, String> {
+    let mut keys = types.iter().map(|name| sort_key(definitions, name, text));
+    let first = keys.next().unwrap_or_else(|| Err("there is nothing to sort".to_owned()))?;
+    match keys.all(|key| key.as_ref() == Ok(&first)) {
+        true => Ok(first),
+        false => Err(format!("resources of several types cannot be sorted by '{}'", text.trim_start_matches('-'))),
     }
 }
 

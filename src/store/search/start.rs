@@ -21,8 +21,8 @@ pub(crate) enum Start {
     Text { key: Key, test: TextTest },
     /// What points at the resources of any of these.
     Pointing(Vec<Pointing>),
-    /// Resources of a type by when they changed.
-    Updated { resource_type: String, test: Option<RangeCondition<i64>> },
+    /// Resources of types by when they changed.
+    Updated { types: Vec<String>, test: Option<RangeCondition<i64>> },
     /// The patients in whose compartments the resources of this type that satisfy the clause are.
     PatientsOf { source_type: String, of: Box<Clause> },
 }
@@ -168,9 +168,9 @@ impl Start {
                 write_text(test, "s", sql);
                 sql.push(")");
             }
-            Self::Updated { resource_type, test } => {
+            Self::Updated { types, test } => {
                 sql.push("(SELECT u.tenant, u.rid FROM resource u WHERE u.tenant = ").bind(tenant);
-                sql.push(" AND u.type = ").bind(resource_type.as_str());
+                sql.push(" AND u.type = ANY(").bind(types.clone()).push(")");
                 if let Some(test) = test {
                     sql.push(" AND ");
                     write_updated(test, "u", sql);

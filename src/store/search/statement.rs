@@ -15,10 +15,10 @@ use crate::predicate::View;
 use crate::row::columns;
 use crate::sql::Sql;
 
-/// A search of one type, compiled.
+/// A search, compiled.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
-    pub resource_type: String,
+    pub types: Vec<String>,
     /// Where a page starts from.
     page: Plan,
     /// Where a count starts from, which need not go in order.
@@ -28,20 +28,20 @@ pub(crate) struct Compiled {
     pub sort: Vec<SortKey>,
 }
 
-/// Walks of more keys than this are gathered and sorted instead of merged.
-const MERGED_WALKS: usize = 8;
+/// Walks of more keys than this are written once for all instead of one by one.
+const WALKS: usize = 8;
 
 impl Compiled {
     /// Picks where to start.
     pub fn new(
-        resource_type: &str,
+        types: &[String],
         clauses: &[Clause],
         sort: Vec<SortKey>,
         patient: Option<OnePatient>,
         codes: Option<Codes<'_>>,
     ) -> Self {
-        let otherwise = Fallback::of(resource_type, patient, codes);
-        let natural = natural_key(resource_type);
+        let otherwise = Fallback::of(types, patient, codes);
+        let natural = natural_key(types);
         let is_natural = matches!(sort.as_slice(), [SortKey { by: SortBy::Natural, .. }]);
         // In natural order, dates bound the walk of another key.
         let walks = |start: &Start| !(is_natural && matches!(start, Start::Range { key, .. } if Some(*key) == natural));
@@ -51,11 +51,11 @@ impl Compiled {
         };
         let mut in_order = otherwise.clone();
         if let (rank::TYPE, [SortKey { by: SortBy::Updated, .. }]) = (in_order.rank, sort.as_slice()) {
-            in_order.start = Start::Updated { resource_type: resource_type.to_owned(), test: None };
+            in_order.start = Start::Updated { types: types.to_vec(), test: None };
         }
         let page = Plan::choose(clauses, in_order, walks).with_codes(codes);
         let count = Plan::choose(clauses, otherwise, |_| true).with_codes(codes);
-        Self { resource_type: resource_type.to_owned(), page, count, bounds, sort }
+        Self { types: types.to_vec(), page, count, bounds, sort }
     }
 
     /// The statement for a page: row key, sort values, then the columns of a version.
@@ -63,12 +63,8 @@ impl Compiled {
         let mut sql = Sql::default();
         sql.push("SELECT v.* FROM (");
         match &self.page.start {
-            Start::Keys(keys) if self.is_natural() && (1..=MERGED_WALKS).contains(&keys.len()) => {
-                for (position, key) in keys.iter().enumerate() {
-                    sql.push(if position > 0 { " UNION ALL (" } else { "(" });
-                    self.write_walk(*key, &keys[..position], view, after, limit, &mut sql);
-                    sql.push(")");
-                }
+            Start::Keys(keys) if self.is_natural() && !keys.is_empty() => {
+                self.write_walks(keys, view, after, limit, &mut sql);
                 self.write_unbounded(view, &mut sql);
             }
             Start::Updated { test, .. } if self.is_updated() => {
@@ -95,22 +91,52 @@ impl Compiled {
         matches!(self.sort.as_slice(), [SortKey { by: SortBy::Natural, .. }])
     }
 
-    /// One index walk in natural order that ends after a page; matches of the walks `before` it are
-    /// left to them.
+    /// A walk of each key in natural order, each ending after a page.
+    fn write_walks(&self, keys: &[KeyStart], view: &View<'_>, after: Option<&Cursor>, limit: i64, sql: &mut Sql) {
+        if keys.len() > WALKS {
+            let lows = keys.iter().map(|start| start.low).collect::<Option<Vec<i64>>>();
+            let all: Vec<Key> = keys.iter().map(|start| start.key).collect();
+            // What several walks come to is one match.
+            sql.push("SELECT DISTINCT ON (w.s0, w.rid) w.* FROM unnest(").bind(all.as_slice());
+            match &lows {
+                Some(lows) => _ = sql.push(", ").bind(lows.as_slice()).push(") k(key, low)"),
+                None => _ = sql.push(") k(key)"),
+            }
+            sql.push(", LATERAL (");
+            let unique = keys.iter().all(|start| start.unique);
+            self.write_walk(unique, &[], view, after, limit, sql, &|sql| {
+                sql.push("s.tenant = ").bind(view.access.tenant()).push(" AND s.key = k.key");
+                sql.push(if lows.is_some() { " AND s.low = k.low" } else { "" });
+            });
+            sql.push(") w");
+            return;
+        }
+        for (position, key) in keys.iter().enumerate() {
+            sql.push(if position > 0 { " UNION ALL (" } else { "(" });
+            let facts: Vec<Key> = keys[..position].iter().map(|start| start.fact).collect();
+            self.write_walk(key.unique, &facts, view, after, limit, sql, &|sql| key.write(view.access.tenant(), sql));
+            sql.push(")");
+        }
+    }
+
+    /// One index walk in natural order, of the entries of `key`, that ends after a page; matches of the walks
+    /// before it, which have the facts `before`, are left to them.
+    #[allow(clippy::too_many_arguments, reason = "what a walk is made of")]
     fn write_walk(
         &self,
-        key: KeyStart,
-        before: &[KeyStart],
+        unique: bool,
+        before: &[Key],
         view: &View<'_>,
         after: Option<&Cursor>,
         limit: i64,
         sql: &mut Sql,
+        key: &dyn Fn(&mut Sql),
     ) {
         let order = if self.sort[0].descending { " DESC" } else { "" };
-        sql.push(if key.unique { "SELECT r.rid" } else { "SELECT DISTINCT ON (s.sort, s.rid) r.rid" });
+        sql.push(if unique { "SELECT r.rid" } else { "SELECT DISTINCT ON (s.sort, s.rid) r.rid" });
         sql.push(", s.sort AS s0, ").push(&columns("r")).push(" FROM search_index s JOIN resource r");
         sql.push(" ON r.tenant = s.tenant AND r.rid = s.rid WHERE ");
-        key.write(view.access.tenant(), sql);
+        key(sql);
         if let Some(cursor) = after
             && let Some(super::sort::CursorValue::Long(sort)) = cursor.values.first()
         {
@@ -119,8 +145,7 @@ impl Compiled {
         }
         self.bounds.write("s.sort", sql);
         if !before.is_empty() {
-            let facts: Vec<Key> = before.iter().map(|start| start.fact).collect();
-            sql.push(" AND NOT r.keys && ").bind(facts.as_slice());
+            sql.push(" AND NOT r.keys && ").bind(before);
         }
         self.write_filters(&self.page, view, sql);
         if let Some(cursor) = after {
@@ -133,7 +158,7 @@ impl Compiled {
     /// Periods without a beginning match by it wherever in the natural order their end has put them: those
     /// that lie above the bound of the walk.
     fn write_unbounded(&self, view: &View<'_>, sql: &mut Sql) {
-        let (Some(upper), Some(key)) = (self.bounds.upper, natural_key(&self.resource_type)) else { return };
+        let (Some(upper), Some(key)) = (self.bounds.upper, natural_key(&self.types)) else { return };
         let test = RangeCondition {
             low: Some(Comparison { operator: Operator::Le, value: i64::MIN }),
             high: None,
@@ -155,7 +180,12 @@ impl Compiled {
         limit: i64,
         sql: &mut Sql,
     ) {
+        let several = self.types.len() > 1;
+        if several {
+            sql.push("SELECT w.* FROM unnest(").bind(self.types.clone()).push(") k(type), LATERAL (");
+        }
         sql.push("SELECT r.rid, r.updated AS s0, ").push(&columns("r")).push(" FROM resource r WHERE true");
+        sql.push(if several { " AND r.type = k.type" } else { "" });
         self.write_filters(&self.page, view, sql);
         if let Some(test) = test {
             sql.push(" AND ");
@@ -167,6 +197,7 @@ impl Compiled {
         }
         let order = if self.sort[0].descending { " DESC" } else { "" };
         sql.push(" ORDER BY r.updated").push(order).push(", r.rid").push(order).push(" LIMIT ").bind(limit);
+        sql.push(if several { ") w" } else { "" });
     }
 
     /// All matches with their sort values.
@@ -187,9 +218,8 @@ impl Compiled {
     /// conditions.
     pub(super) fn write_filters(&self, plan: &Plan, view: &View<'_>, sql: &mut Sql) {
         sql.push(" AND r.tenant = ").bind(view.access.tenant());
-        sql.push(" AND NOT r.deleted AND r.type = ").bind(self.resource_type.as_str());
-        sql.push(" AND ");
-        view.write(&self.resource_type, "r", sql);
+        sql.push(" AND NOT r.deleted AND ");
+        view.write_searched(&self.types, "r", sql);
         for condition in &plan.conditions {
             sql.push(" AND ");
             condition.write("r", view, sql);

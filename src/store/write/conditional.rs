@@ -7,7 +7,7 @@ use salus_fhir::Key;
 
 use crate::predicate::View;
 use crate::row::Version;
-use crate::search::{SearchQuery, Total};
+use crate::search::{SearchContext, SearchQuery, Total};
 use crate::{Error, Result, Store};
 
 impl Store {
@@ -65,8 +65,11 @@ impl Store {
     }
 
     fn criteria(&self, resource_type: &str, criteria: &str) -> Result<SearchQuery> {
-        let (mut query, ignored) =
-            SearchQuery::parse(self.definitions(), resource_type, &parameters(resource_type, criteria))?;
+        let (mut query, ignored) = SearchQuery::parse(
+            self.definitions(),
+            SearchContext::of_type(resource_type),
+            &parameters(resource_type, criteria),
+        )?;
         if let Some(ignored) = ignored.into_iter().next() {
             return Err(Error::Search { parameter: ignored.parameter, message: ignored.reason });
         }

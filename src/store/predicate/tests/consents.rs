@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{BASE, Bench, POLICIES, draw, principal, runner};
 use crate::facts::{code_key as token_key, type_key};
 use crate::predicate::View;
-use crate::search::SearchQuery;
+use crate::search::{SearchContext, SearchQuery};
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, Sql, uuid, uuids};
 
 const WORLDS: i32 = 160;
@@ -241,7 +241,7 @@ async fn same_totals(bench: &Bench, view: &View<'_>, rows: &[Row], visible: &BTr
     for resource_type in TYPES {
         let of_type = || rows.iter().filter(|row| row.resource_type == resource_type);
         let expected = of_type().filter(|row| visible.contains(&row.rid)).count() as i64;
-        let (query, _) = SearchQuery::parse(view.definitions, resource_type, &[]).unwrap();
+        let (query, _) = SearchQuery::parse(view.definitions, SearchContext::of_type(resource_type), &[]).unwrap();
         let compiled = query.compile(view).unwrap();
         assert_eq!(
             bench.count(&compiled.count(view, None)).await,

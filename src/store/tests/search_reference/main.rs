@@ -6,6 +6,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod contexts;
 mod generate;
 mod reference;
 
@@ -20,7 +21,7 @@ use salus_fhir::Definitions;
 use salus_fhir::json::{Limits, parse};
 use salus_fhir::packages::{R4_CORE, default_cache_dir};
 use salus_store::cluster::Cluster;
-use salus_store::search::{SearchQuery, Total};
+use salus_store::search::{SearchContext, SearchQuery, Total};
 use salus_store::write::Method;
 use salus_store::{Change, Precondition, Settings, Store};
 
@@ -145,7 +146,7 @@ async fn compare(seed: u64) {
     for _ in 0..QUERIES {
         let (kind, parameters) = generate::query(&mut random);
         let shown = generate::show(kind, &parameters);
-        let (query, ignored) = SearchQuery::parse(&definitions, kind, &parameters)
+        let (query, ignored) = SearchQuery::parse(&definitions, SearchContext::of_type(kind), &parameters)
             .unwrap_or_else(|error| panic!("seed {seed}: {shown}: {error}"));
         assert!(ignored.is_empty(), "seed {seed}: {shown}: {ignored:?}");
         let expected: BTreeSet<String> = world.search(kind, &parameters);
@@ -170,6 +171,7 @@ async fn compare(seed: u64) {
             failures.push(format!("{shown}: counts {total:?} for {}", expected.len()));
         }
     }
+    failures.extend(contexts::compare(&server.store, &access, &definitions, &world).await);
     server.stop().await;
     assert!(
         failures.is_empty(),
