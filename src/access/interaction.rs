@@ -78,7 +78,7 @@ pub const OPERATIONS: &[Operation] = {
         operation("accounting-of-disclosures", &[Search], Some("AuditEvent")),
         operation("anomaly", &[Read], Some("Patient")),
         operation("consent-decision", &[Read], Some("Consent")),
-        operation("everything", &[Read], Some("Patient")),
+        operation("everything", &[Read], None),
         operation("export", &[Search], None),
         operation("extract", &[Read], Some("DocumentReference")),
         operation("proof", &[Read], Some("AuditEvent")),

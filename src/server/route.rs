@@ -55,7 +55,7 @@ impl Route {
             ["metadata" | "_history"] => Err(method_not_allowed("GET")),
             ["_search"] if verb == Verb::Post => Ok(Self::on_system(Interaction::SearchSystem)),
             ["_search"] => Err(method_not_allowed("POST")),
-            [name] if name.starts_with('$') => Ok(Self::on_system(operation(name)?)),
+            [name] if name.starts_with('$') => Ok(Self::on_system(operation(name, None)?)),
             [kind, rest @ ..] => {
                 if !definitions.is_resource_type(kind) {
                     let message = format!("'{kind}' is not a resource type of R4");
@@ -76,7 +76,7 @@ impl Route {
                     ["_history"] | [_, "_history"] | [_, "_history", _] if verb != Verb::Get => {
                         Err(method_not_allowed("GET"))
                     }
-                    [name] if name.starts_with('$') => Ok(route(operation(name)?, None, None)),
+                    [name] if name.starts_with('$') => Ok(route(operation(name, Some(kind))?, None, None)),
                     [id] => Ok(route(on_instance(verb)?, Some(valid_id(id)?), None)),
                     [id, "_history"] if verb == Verb::Get => {
                         Ok(route(Interaction::HistoryInstance, Some(valid_id(id)?), None))
@@ -85,7 +85,9 @@ impl Route {
                         // A version that is no number of ours is one that does not exist.
                         Ok(route(Interaction::Vread, Some(valid_id(id)?), Some(version.parse().unwrap_or(-1))))
                     }
-                    [id, name] if name.starts_with('$') => Ok(route(operation(name)?, Some(valid_id(id)?), None)),
+                    [id, name] if name.starts_with('$') => {
+                        Ok(route(operation(name, Some(kind))?, Some(valid_id(id)?), None))
+                    }
                     [id, what, rest @ ..] if matches!(rest, [] | ["_search"]) => {
                         let of = CompartmentOf { owner: (*kind).to_owned(), id: valid_id(id)?.to_owned() };
                         compartment(definitions, of, what, verb, !rest.is_empty())
@@ -169,11 +171,15 @@ fn patch_unsupported() -> Failure {
         .with_header("Allow", "GET, PUT, DELETE")
 }
 
-fn operation(name: &str) -> Result<Interaction, Failure> {
+fn operation(name: &str, on: Option<&str>) -> Result<Interaction, Failure> {
     let known = Interaction::operation(name.trim_start_matches('$'));
-    known
-        .filter(|_| crate::operations::is_served(name))
-        .ok_or_else(|| Failure::new(404, IssueCode::NotSupported, format!("no operation {name} here")))
+    known.filter(|_| crate::operations::is_served(name, on)).ok_or_else(|| {
+        Failure::new(
+            404,
+            IssueCode::NotSupported,
+            format!("no operation {name} here{}", on.map(|on| format!(" on {on}")).unwrap_or_default()),
+        )
+    })
 }
 
 /// An id that cannot exist is one that does not.

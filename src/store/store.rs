@@ -110,6 +110,11 @@ impl Store {
         Facts::of(&self.0.definitions, &self.0.base, resource_type, id, resource).patients
     }
 
+    /// The server's FHIR base URL.
+    pub(crate) fn base(&self) -> &str {
+        &self.0.base
+    }
+
     pub(crate) fn creations(&self) -> &Creations {
         &self.0.creations
     }

@@ -11,6 +11,7 @@ mod bad_input;
 mod conditional;
 mod consent;
 mod durability;
+mod everything;
 mod harness;
 mod history;
 mod limits;

@@ -92,7 +92,8 @@ fn resource(definitions: &Definitions, name: &str) -> String {
     if !listed.is_empty() {
         let _ = write!(out, r#","searchParam":[{}]"#, listed.join(","));
     }
-    let operations: Vec<String> = operations::SERVED.iter().filter(|one| one.on == name).map(operation).collect();
+    let operations: Vec<String> =
+        operations::SERVED.iter().filter(|one| one.on.contains(&name)).map(operation).collect();
     if !operations.is_empty() {
         let _ = write!(out, r#","operation":[{}]"#, operations.join(","));
     }

@@ -6,6 +6,7 @@ pub mod capabilities;
 pub mod create;
 pub mod delete;
 pub mod history;
+pub(crate) mod page_link;
 pub mod read;
 pub mod search;
 pub mod update;

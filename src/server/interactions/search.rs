@@ -1,23 +1,19 @@
 //! `search-type` and `search-system` (R4 http.html#search, search.html), of a compartment too, by GET and by POST to
 //! `_search`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salus_audit::AuditKind;
 use salus_fhir::Key;
 use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
-use salus_store::search::{Cursor, EntryMode, Ignored, Page, SearchContext, SearchQuery, Total};
+use salus_store::search::{EntryMode, Ignored, Page, SearchContext, SearchQuery, Total};
 
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::interactions::page_link::{self, CURSOR};
 use crate::request::{Body, FhirRequest};
 use crate::response::FhirResponse;
 use crate::route::Route;
 use crate::subjects;
-
-/// Where a page starts; made by `next` links only.
-const CURSOR: &str = "_cursor";
 
 /// Searches a type, several, or a compartment.
 ///
@@ -37,8 +33,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     }
     let left_out = |(name, value): &&(String, String)| ignored.iter().any(|one| one.is(name, value));
     let used: Vec<(String, String)> = filters.iter().filter(|one| !left_out(one)).cloned().collect();
-    let search = identity(act, &used);
-    query.after = cursor.map(|text| decode(&text, search)).transpose()?;
+    let search = page_link::identity(act, &path(act.route), &used);
+    query.after = cursor.map(|text| page_link::decode(&text, search)).transpose()?;
     let page = act.reads.search(&act.access, &query).await?;
     let body = write(act, &used, search, &query, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
@@ -72,7 +68,7 @@ fn path(route: &Route) -> String {
 }
 
 /// Parameters of URL and body together (R4 http.html#search: a POST may use both).
-pub(super) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Failure> {
+pub(crate) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Failure> {
     let mut parameters = act.request.parameters();
     if let Body::Bytes(bytes) = &act.request.body
         && !bytes.is_empty()
@@ -123,7 +119,7 @@ fn write(
     let mut links = vec![("self", url(used))];
     if let Some(cursor) = &page.next {
         let mut next = used.to_vec();
-        next.push((CURSOR.to_owned(), encode(search, cursor)?));
+        next.push((CURSOR.to_owned(), page_link::encode(search, cursor)?));
         links.push(("next", url(&next)));
     }
     bundle.links(&links);
@@ -147,43 +143,6 @@ fn write(
     Ok(bundle.finish())
 }
 
-fn encode_query(parameters: &[(String, String)]) -> String {
+pub(crate) fn encode_query(parameters: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
-}
-
-/// Which search a page link belongs to: what is asked, in which order, and what the caller may reach. Not how
-/// it is shown, which may change from page to page.
-fn identity(act: &Act<'_>, used: &[(String, String)]) -> Key {
-    const SHOWN: [&str; 8] =
-        ["_count", "_total", "_format", "_pretty", "_summary", "_elements", "_include", "_revinclude"];
-    let reach = format!("{:x}", act.access.fingerprint().0);
-    let path = path(act.route);
-    let mut parts = vec![path.as_str(), &reach];
-    for (name, value) in used.iter().filter(|(name, _)| !SHOWN.contains(&name.split(':').next().unwrap_or(""))) {
-        parts.extend([name.as_str(), value.as_str()]);
-    }
-    Key::of(&parts)
-}
-
-/// What a `next` link carries.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct PageLink<C> {
-    search: String,
-    after: C,
-}
-
-fn encode(search: Key, after: &Cursor) -> Result<String, Failure> {
-    let link = PageLink { search: format!("{:x}", search.0), after };
-    let text = serde_json::to_vec(&link).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
-    Ok(URL_SAFE_NO_PAD.encode(text))
-}
-
-fn decode(text: &str, search: Key) -> Result<Cursor, Failure> {
-    let wrong = || {
-        let message = "this page link is not one this server made for you and this search; start the search again";
-        Failure::new(400, IssueCode::Invalid, message)
-    };
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-    let link: PageLink<Cursor> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-    if link.search == format!("{:x}", search.0) { Ok(link.after) } else { Err(wrong()) }
 }

@@ -266,31 +266,32 @@ pub(super) fn operations() -> Vec<Endpoint> {
         // A definition that is no JSON would have failed the tests; it is then left out here.
         let definition: Value = serde_json::from_str(served.definition).unwrap_or_default();
         let title = definition["title"].as_str().unwrap_or(served.name);
-        let mut call = |method, level: &str, path: String, query| {
-            found.push(Endpoint {
-                group: Group::Operations,
-                interaction: "operation",
-                method,
-                path,
-                summary: format!("{title}, {level}"),
-                scope: Some("system/*.r"),
-                query,
-                headers: &[],
-                body: (method == "POST").then_some(FHIR_JSON),
-                media: FHIR_JSON,
-                answers: OPERATION,
-            });
-        };
-        if definition["instance"] == true {
-            let path = format!("/fhir/{}/{{id}}/${}", served.on, served.name);
-            call("POST", "parameters in the body", path.clone(), Vec::new());
-            if definition["affectsState"] != true {
-                call("GET", "parameters in the query", path, primitive_parameters(&definition));
+        for on in served.on {
+            let mut call = |method, level: &str, path: String, query| {
+                found.push(Endpoint {
+                    group: Group::Operations,
+                    interaction: "operation",
+                    method,
+                    path,
+                    summary: format!("{title}, {level}"),
+                    scope: Some("system/*.r"),
+                    query,
+                    headers: &[],
+                    body: (method == "POST").then_some(FHIR_JSON),
+                    media: FHIR_JSON,
+                    answers: OPERATION,
+                });
+            };
+            if definition["instance"] == true {
+                let path = format!("/fhir/{on}/{{id}}/${}", served.name);
+                call("POST", "parameters in the body", path.clone(), Vec::new());
+                if definition["affectsState"] != true {
+                    call("GET", "parameters in the query", path, primitive_parameters(&definition));
+                }
             }
-        }
-        if definition["type"] == true {
-            let path = format!("/fhir/{}/${}", served.on, served.name);
-            call("POST", "on the type", path, Vec::new());
+            if definition["type"] == true {
+                call("POST", "on the type", format!("/fhir/{on}/${}", served.name), Vec::new());
+            }
         }
     }
     found
@@ -327,12 +328,18 @@ mod tests {
         assert_eq!(
             calls,
             [
+                "POST /fhir/Patient/{id}/$everything",
+                "GET /fhir/Patient/{id}/$everything",
+                "POST /fhir/Encounter/{id}/$everything",
+                "GET /fhir/Encounter/{id}/$everything",
+                "POST /fhir/Group/{id}/$everything",
+                "GET /fhir/Group/{id}/$everything",
                 "POST /fhir/Patient/{id}/$risk-score",
                 "GET /fhir/Patient/{id}/$risk-score",
                 "POST /fhir/Patient/$risk-score"
             ]
         );
-        let query: Vec<String> = operations()[1].query.iter().map(|(name, _)| name.clone()).collect();
+        let query: Vec<String> = operations()[7].query.iter().map(|(name, _)| name.clone()).collect();
         assert_eq!(query, ["model", "as-of", "persist"]);
     }
 }

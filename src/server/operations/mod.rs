@@ -1,8 +1,11 @@
 //! FHIR operations, a file each (R4 operations.html).
 
+pub mod everything;
+mod parameters;
 pub mod risk_score;
 
 use salus_access::Operation;
+use salus_fhir::json::JsonError;
 use salus_fhir::outcome::IssueCode;
 
 use crate::dispatch::{Act, Done};
@@ -12,22 +15,36 @@ use crate::failure::Failure;
 pub struct Served {
     /// Its name, without the `$`; also the id of its OperationDefinition.
     pub name: &'static str,
-    /// The resource type it is called on.
-    pub on: &'static str,
+    /// The resource types it is called on.
+    pub on: &'static [&'static str],
     /// Its OperationDefinition, JSON.
     pub definition: &'static str,
 }
 
 /// The operations that this build serves.
-pub const SERVED: [Served; 1] = [Served {
-    name: "risk-score",
-    on: "Patient",
-    definition: include_str!("../../../operations/risk-score/OperationDefinition-risk-score.json"),
-}];
+pub const SERVED: [Served; 2] = [
+    Served {
+        name: "everything",
+        on: &["Patient", "Encounter", "Group"],
+        definition: include_str!("../../../operations/everything/OperationDefinition-everything.json"),
+    },
+    Served {
+        name: "risk-score",
+        on: &["Patient"],
+        definition: include_str!("../../../operations/risk-score/OperationDefinition-risk-score.json"),
+    },
+];
 
-/// Whether an operation, named with its `$`, is served.
-pub fn is_served(name: &str) -> bool {
-    name.strip_prefix('$').is_some_and(|name| SERVED.iter().any(|served| served.name == name))
+/// Whether an operation, named with its `$`, is served on a type (`None`: on the system).
+pub fn is_served(name: &str, on: Option<&str>) -> bool {
+    let name = name.strip_prefix('$').unwrap_or(name);
+    SERVED.iter().any(|served| served.name == name && on.is_some_and(|on| served.on.contains(&on)))
+}
+
+/// A stored resource that is no JSON.
+fn unreadable(error: &JsonError) -> Failure {
+    tracing::error!(offset = error.offset, "a stored resource cannot be parsed");
+    Failure::new(500, IssueCode::Exception, "a stored resource cannot be read")
 }
 
 /// Runs an operation.
@@ -36,6 +53,7 @@ pub fn is_served(name: &str) -> bool {
 /// What the operation refuses.
 pub async fn act(act: &Act<'_>, operation: &Operation) -> Result<Done, Failure> {
     match operation.name {
+        "everything" => everything::act(act).await,
         "risk-score" => risk_score::act(act).await,
         name => Err(Failure::new(404, IssueCode::NotSupported, format!("no operation ${name} here"))),
     }

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use deadpool_postgres::GenericClient;
-use salus_access::Permission;
+use salus_access::{Access, Permission};
 use salus_fhir::Key;
-use salus_fhir::json::{self, Limits};
+use salus_fhir::datatypes::Reference;
+use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::search::{ParameterType, SearchValue};
 
 use super::page::{Entry, EntryMode, Page, run};
@@ -111,6 +112,50 @@ impl Store {
             sources.push((include.source.clone(), keys));
         }
         sources
+    }
+
+    /// What the matches of a page refer to, by whichever element, each resource once and none that is a match
+    /// itself; but no other patient's data. Only of `types`, unless they are none.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] where the database does not answer.
+    pub async fn referenced(&self, access: &Access, entries: &[Entry], types: &[String]) -> Result<Vec<Version>> {
+        let known: HashSet<Key> = entries.iter().map(|entry| key(&entry.version)).collect();
+        let mut targets = HashSet::new();
+        for body in entries.iter().filter_map(|entry| entry.version.body.as_deref()) {
+            let value = json::parse(body, &Limits::default()).map_err(|error| Error::Internal(error.to_string()))?;
+            self.add_references(&value, types, &mut targets);
+        }
+        let targets: Vec<Key> = targets.difference(&known).copied().collect();
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let of: Vec<&Version> = entries.iter().map(|entry| &entry.version).collect();
+        let client = self.client().await?;
+        let mut found = Vec::new();
+        for some in targets.chunks(MOST_INCLUDED as usize) {
+            found.extend(self.fetch_targets(&client, &self.view(access), some).await?);
+        }
+        let same = |version: &Version| version.patients.iter().all(|one| of.iter().any(|of| of.patients.contains(one)));
+        Ok(found.into_iter().filter(same).collect())
+    }
+
+    /// Adds what a resource's `reference` elements point at on this server.
+    fn add_references(&self, value: &Value<'_>, types: &[String], targets: &mut HashSet<Key>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.add_references(item, types, targets)),
+            Value::Object(members) => members.iter().for_each(|(name, member)| match (name, member) {
+                ("reference", Value::String(text)) => {
+                    if let Reference::Relative { resource_type, id, .. } = Reference::parse_below(text, self.base())
+                        && (types.is_empty() || types.iter().any(|known| known == resource_type))
+                    {
+                        targets.insert(Key::resource(resource_type, id));
+                    }
+                }
+                (_, member) => self.add_references(member, types, targets),
+            }),
+            _ => {}
+        }
     }
 
     async fn fetch_targets(&self, client: &impl GenericClient, view: &View<'_>, rows: &[Key]) -> Result<Vec<Version>> {

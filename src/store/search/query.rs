@@ -1,9 +1,10 @@
 //! A search as asked for: parameters read, unknown ones set aside.
 
-use salus_fhir::search::query::{Modifier, ParameterName};
+use salus_fhir::search::query::{DateQuery, Modifier, ParameterName, RangeCondition};
 use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
+use super::condition::Condition;
 use super::context::{CompartmentOf, SearchContext};
 use super::merge::merge;
 use super::plan::{Codes, OnePatient};
@@ -81,6 +82,8 @@ pub struct SearchQuery {
     pub revinclude: Vec<Include>,
     /// Where the page starts.
     pub after: Option<Cursor>,
+    /// When what is told of must have happened.
+    happened: Vec<RangeCondition<i64>>,
 }
 
 /// Parameters that say how to answer rather than what to find; they are not the store's.
@@ -124,6 +127,7 @@ impl SearchQuery {
             include: Vec::new(),
             revinclude: Vec::new(),
             after: None,
+            happened: Vec::new(),
         };
         expect_few(parameters)?;
         let mut ignored = Vec::new();
@@ -149,6 +153,20 @@ impl SearchQuery {
             query.sort.push(SortKey { by, descending: true });
         }
         Ok((query, ignored))
+    }
+
+    /// Leaves only what happened from `start` to `end`, dates as FHIR writes them, both included, and what tells no
+    /// date of its own, such as a Patient.
+    ///
+    /// # Errors
+    /// [`Error::Search`] for what is no date.
+    pub fn happened_within(&mut self, start: Option<&str>, end: Option<&str>) -> Result<()> {
+        for (name, prefix, date) in [("start", "ge", start), ("end", "le", end)] {
+            let Some(date) = date else { continue };
+            let test = DateQuery::parse(&format!("{prefix}{date}")).map_err(|error| compile::refused(name, error))?;
+            self.happened.push(test.condition(crate::store::now()));
+        }
+        Ok(())
     }
 
     /// Whether nothing says what to find, so that every resource of the types matches.
@@ -231,12 +249,27 @@ impl SearchQuery {
         if let Some(compartment) = &self.context.compartment {
             clauses.push(merge(types, self.types().map(|kind| compartment.clause(view, kind)).collect()));
         }
+        if !self.happened.is_empty() {
+            clauses.push(merge(types, self.types().map(|kind| self.happened(view, kind)).collect()));
+        }
         let Some(one) = self.context.one_type() else {
             return Ok(Compiled::new(types, &clauses, self.sort.clone(), None, None));
         };
         let patient = self.one_patient(view, one).or_else(|| self.confined(view, one));
         let codes = self.codes(view, one, &clauses);
         Ok(Compiled::new(types, &clauses, self.sort.clone(), patient, codes))
+    }
+
+    fn happened(&self, view: &View<'_>, resource_type: &str) -> Clause {
+        let parameters = natural_date_parameters(resource_type).iter();
+        let Some(parameter) = parameters.filter_map(|code| view.definitions.search().get(resource_type, code)).next()
+        else {
+            return Clause::filter(Condition::Everything);
+        };
+        let key = parameter_key(resource_type, stored_as(parameter)[0]);
+        let within = self.happened.iter().map(|&test| Condition::Range { key, test }).collect();
+        let undated = Condition::Not(Box::new(Condition::AnyFact(vec![parameter_key(resource_type, &parameter.code)])));
+        Clause::filter(Condition::Any(vec![undated, Condition::All(within)]))
     }
 
     fn types(&self) -> impl Iterator<Item = &str> {

@@ -1,0 +1,58 @@
+//! Links to further pages: each goes on where a page ended, for the search and the caller it was made for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use salus_fhir::Key;
+use salus_fhir::outcome::IssueCode;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::dispatch::Act;
+use crate::failure::Failure;
+
+/// The parameter that says where a page starts; made by `next` links only.
+pub(crate) const CURSOR: &str = "_cursor";
+
+/// Which search a page link belongs to: what is asked, in which order, and what the caller may reach. Not how
+/// it is shown, which may change from page to page.
+pub(crate) fn identity(act: &Act<'_>, path: &str, used: &[(String, String)]) -> Key {
+    const SHOWN: [&str; 8] =
+        ["_count", "_total", "_format", "_pretty", "_summary", "_elements", "_include", "_revinclude"];
+    let reach = format!("{:x}", act.access.fingerprint().0);
+    let mut parts = vec![path, &reach];
+    for (name, value) in used.iter().filter(|(name, _)| !SHOWN.contains(&name.split(':').next().unwrap_or(""))) {
+        parts.extend([name.as_str(), value.as_str()]);
+    }
+    Key::of(&parts)
+}
+
+/// What a `next` link carries.
+#[derive(Serialize, Deserialize)]
+struct PageLink<C> {
+    search: String,
+    after: C,
+}
+
+/// The text of a link to the page of `search` that goes on `after`.
+///
+/// # Errors
+/// 500 where it cannot be written.
+pub(crate) fn encode<C: Serialize>(search: Key, after: &C) -> Result<String, Failure> {
+    let link = PageLink { search: format!("{:x}", search.0), after };
+    let text = serde_json::to_vec(&link).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(text))
+}
+
+/// Where a page of `search` goes on.
+///
+/// # Errors
+/// 400 for a link of another search or caller, or of nobody.
+pub(crate) fn decode<C: DeserializeOwned>(text: &str, search: Key) -> Result<C, Failure> {
+    let wrong = || {
+        let message = "this page link is not one this server made for you and this search; start the search again";
+        Failure::new(400, IssueCode::Invalid, message)
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+    let link: PageLink<C> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    if link.search == format!("{:x}", search.0) { Ok(link.after) } else { Err(wrong()) }
+}
