@@ -1,0 +1,117 @@
+//! Changed samples for everything that reads bytes from outside ([`entries`]): the same changes on every
+//! run, so that a fault found is found again.
+
+#![allow(missing_docs, clippy::print_stdout, reason = "tests")]
+
+mod entries;
+mod mutation;
+
+use mutation::Mutation;
+
+/// Changes tried on an entry, spread over its samples.
+const ROUNDS: usize = 20_000;
+
+const RESOURCES: [&str; 6] = [
+    include_str!("samples/patient.json"),
+    include_str!("samples/observation.json"),
+    include_str!("samples/consent.json"),
+    include_str!("samples/encounter.json"),
+    include_str!("samples/bundle.json"),
+    include_str!("../../operations/risk-score/OperationDefinition-risk-score.json"),
+];
+
+const DOCUMENTS: [&str; 2] = [include_str!("samples/patient.xml"), include_str!("samples/observation.xml")];
+
+const REQUESTS: [&str; 12] = [
+    "GET Patient/1/_history/2?_pretty=true",
+    "POST Observation/_search?code=http://loinc.org|8867-4,|x&value-quantity=ge5.40e-3|http://unitsofmeasure.org|mg",
+    "GET Observation?subject:Patient.name:exact=M%C3%BCller&date=ge2020-01-01T00:00:00.000%2B02:00&date=lt2021",
+    "GET Patient?_has:Observation:subject:_has:Provenance:target:recorded=gt2019-02&birthdate=1970-02-29",
+    "GET Observation?code-value-quantity=http://loinc.org|8480-6$gt140,8462-4$lt90",
+    "GET Patient?_include=Patient:organization:Organization&_include:iterate=Organization:partof&_revinclude=*",
+    "GET Patient?_sort=-birthdate,family&_count=20&_total=accurate&_elements=id,name&_summary=text&_format=xml",
+    "PUT Patient?identifier=urn:oid:1.2.3|a\\,b\\|c&_id=a,b,c&_lastUpdated=sa2020&_security=R&_profile:below=http://x",
+    "GET Patient/a%2Eb",
+    "DELETE /Patient//$risk-score",
+    "GET AuditEvent?date=2020&patient=Patient/1&outcome=8",
+    "GET _history?_since=2020-01-01T00:00:00Z&_count=5&_after=1.ff.3",
+];
+
+const SCOPES: [&str; 3] = [
+    "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|exam user/*.cruds",
+    "launch/patient openid fhirUser offline_access system/*.* patient/Patient.read user/Patient.write",
+    "system/AuditEvent.rs?_security=R&category=a,b system/*.r patient/*.ds",
+];
+
+const FORMS: [&str; 2] = [
+    concat!(
+        "grant_type=client_credentials&scope=system%2F*.rs&client_assertion_type=",
+        "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=",
+        "eyJhbGciOiJFUzM4NCIsImtpZCI6ImEifQ.eyJpc3MiOiJhIiwic3ViIjoiYSIsImV4cCI6MX0.AAAA&purpose_of_use=TREAT"
+    ),
+    r#"{"keys":[{"kty":"EC","crv":"P-384","kid":"a","x":"AA","y":"AA"},{"kty":"RSA","n":"AQAB","e":"AQAB"}]}"#,
+];
+
+/// Runs `entry` on the samples as they are, which it can all use, then changed; says which input a panic came
+/// from.
+fn attack(samples: &[&str], entry: impl Fn(&[u8]) -> bool) {
+    samples.iter().for_each(|sample| assert!(entry(sample.as_bytes()), "a good sample: {sample}"));
+    let mut mutation = Mutation::new(samples);
+    let mut used = 0;
+    for _ in 0..ROUNDS {
+        let input = mutation.next();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| entry(&input)));
+        assert!(outcome.is_ok(), "this input does harm: {}", input.escape_ascii());
+        used += usize::from(outcome.is_ok_and(|used| used));
+    }
+    assert!(used > ROUNDS / 200 && used < ROUNDS, "{used} of {ROUNDS} went further than the first look");
+}
+
+/// As [`attack`], for what is text by the time it is read.
+fn attack_text(samples: &[&str], entry: impl Fn(&str) -> bool) {
+    attack(samples, |bytes| entry(&String::from_utf8_lossy(bytes)));
+}
+
+fn definitions_are_there() -> bool {
+    let there = entries::R4.is_some();
+    if !there {
+        println!("SKIPPED: the core package is not in the package cache");
+    }
+    there
+}
+
+#[test]
+fn json() {
+    attack(&RESOURCES, entries::json);
+}
+
+#[test]
+fn resources() {
+    if definitions_are_there() {
+        attack(&RESOURCES, entries::resource);
+    }
+}
+
+#[test]
+fn xml() {
+    if definitions_are_there() {
+        attack(&DOCUMENTS, entries::xml);
+    }
+}
+
+#[test]
+fn requests() {
+    if definitions_are_there() {
+        attack_text(&REQUESTS, entries::request);
+    }
+}
+
+#[test]
+fn scopes() {
+    attack_text(&SCOPES, entries::scopes);
+}
+
+#[test]
+fn forms() {
+    attack(&FORMS, entries::form);
+}
