@@ -16,7 +16,7 @@ use salus_fhir::json::{Limits, Value, parse, parse_bytes};
 use salus_fhir::{Definitions, packages, validation, xml};
 use salus_store::audit::AuditQuery;
 use salus_store::facts::Facts;
-use salus_store::search::SearchQuery;
+use salus_store::search::{SearchContext, SearchQuery};
 
 const BASE: &str = "https://salus.example/fhir";
 
@@ -108,7 +108,12 @@ fn requested(r4: &Definitions, method: &str, url: &str) -> bool {
     let kind = route.as_ref().map_or("Observation", Route::type_name).to_owned();
     let _ = subjects::named(BASE, &kind, &parameters);
     let _ = (request.target(), request.pretty(), request.strict());
-    if let Ok((_, ignored)) = SearchQuery::parse(r4, &kind, &parameters) {
+    let context = match route.as_ref().ok().and_then(|route| route.compartment.clone()) {
+        Some(of) => SearchContext::compartment(r4, of, Some(&kind)).ok(),
+        None if kind.is_empty() => Some(SearchContext::system(r4)),
+        None => Some(SearchContext::of_type(&kind)),
+    };
+    if let Some(Ok((_, ignored))) = context.map(|context| SearchQuery::parse(r4, context, &parameters)) {
         assert!(ignored.len() <= parameters.len());
     }
     let _ = AuditQuery::parse(&parameters, 0);

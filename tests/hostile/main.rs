@@ -22,7 +22,7 @@ const RESOURCES: [&str; 6] = [
 
 const DOCUMENTS: [&str; 2] = [include_str!("samples/patient.xml"), include_str!("samples/observation.xml")];
 
-const REQUESTS: [&str; 12] = [
+const REQUESTS: [&str; 14] = [
     "GET Patient/1/_history/2?_pretty=true",
     "POST Observation/_search?code=http://loinc.org|8867-4,|x&value-quantity=ge5.40e-3|http://unitsofmeasure.org|mg",
     "GET Observation?subject:Patient.name:exact=M%C3%BCller&date=ge2020-01-01T00:00:00.000%2B02:00&date=lt2021",
@@ -34,6 +34,8 @@ const REQUESTS: [&str; 12] = [
     "GET Patient/a%2Eb",
     "DELETE /Patient//$risk-score",
     "GET AuditEvent?date=2020&patient=Patient/1&outcome=8",
+    "GET Encounter/e/Observation?code=x&_type=Observation,Condition",
+    "GET ?_type=Patient,Group&_lastUpdated=ap2020",
     "GET _history?_since=2020-01-01T00:00:00Z&_count=5&_after=1.ff.3",
 ];
 
