@@ -2,8 +2,9 @@
 //!
 //! This crate knows what a resource *is*: lossless JSON ([`json`]), the definitions that packages
 //! carry ([`definitions`]), which values a resource offers to search ([`search`]), dates and
-//! decimals with their precision ([`datatypes`]), whether a resource has the structure its type
-//! demands ([`validation`]), and how a failure is told ([`outcome`]).
+//! decimals with their precision ([`datatypes`]), what an expression selects ([`fhirpath`]), whether a
+//! resource has the structure its type demands ([`validation`]), and how a failure is told
+//! ([`outcome`]).
 //!
 //! It never touches a database or a socket. The two types to know are [`json::Value`], a parsed
 //! resource that writes back to what was sent, and [`Definitions`], everything the loaded packages
@@ -13,6 +14,7 @@
 
 pub mod datatypes;
 pub mod definitions;
+pub mod fhirpath;
 pub mod json;
 pub mod outcome;
 pub mod packages;

@@ -14,6 +14,7 @@ mod reference;
 mod timing;
 
 pub use date_time::{DateTime, Precision, instant};
+pub(crate) use date_time::{civil_from_days, days_from_civil, days_in_month};
 pub use decimal::{Decimal, sortable_f64};
 pub use interval::Interval;
 pub use period::period_interval;

@@ -32,6 +32,11 @@ const XHTML: &str = "http://www.w3.org/1999/xhtml";
 /// The namespace of `xsi:schemaLocation`, which may stand in a document and says nothing about it.
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
+/// Whether a narrative is one well-formed `<div>` of XHTML (R4 narrative.html).
+pub fn is_narrative(div: &str) -> bool {
+    narrative::to_xml(div).is_ok()
+}
+
 /// Whether an element of a type is an attribute in XML: the `id` of what is no resource, and the
 /// `url` of an extension (R4 xml.html#xml).
 fn is_attribute(ty: &crate::definitions::TypeDefinition, name: &str) -> bool {
