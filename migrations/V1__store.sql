@@ -196,6 +196,48 @@ CREATE FUNCTION reference_key(parameter uuid, target uuid) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
     RETURN encode(substring(sha256(uuid_send(parameter) || uuid_send(target)) FROM 1 FOR 16), 'hex')::uuid;
 
+-- The texts that stand in a resource where any of the paths leads; none where the body is not for jsonb to read, as
+-- with a number beyond its range.
+CREATE FUNCTION body_texts(body text, paths text[]) RETURNS SETOF text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN QUERY SELECT v.value #>> '{}' FROM unnest(paths) p(path),
+        jsonb_path_query(body::jsonb, p.path::jsonpath, '{}', true) v(value);
+EXCEPTION WHEN data_exception THEN
+    RETURN;
+END $$;
+
+-- The words of a resource, and those of its narrative; none where jsonb cannot read it.
+CREATE FUNCTION body_words(body text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN jsonb_to_tsvector('simple', body::jsonb, '["string"]');
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN ''::tsvector;
+END $$;
+
+CREATE FUNCTION narrative_words(body text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN to_tsvector('simple', regexp_replace(coalesce(body::jsonb #>> '{text,div}', ''), '<[^>]*>', ' ', 'g'));
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN ''::tsvector;
+END $$;
+
+-- How far the position of a Location is away, in metres, on a sphere of the Earth's mean radius; null for none.
+CREATE FUNCTION metres_to(body text, latitude float8, longitude float8) RETURNS float8
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    place jsonb;
+    north float8;
+    half float8;
+BEGIN
+    place := body::jsonb -> 'position';
+    north := (place ->> 'latitude')::float8;
+    half := sind((north - latitude) / 2) ^ 2
+        + cosd(latitude) * cosd(north) * sind(((place ->> 'longitude')::float8 - longitude) / 2) ^ 2;
+    RETURN 2 * 6371008.8 * asin(least(1, sqrt(half)));
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END $$;
+
 -- The Merkle log over audit_event (RFC 6962): leaves in the order they were appended, signed heads.
 CREATE TABLE audit_leaf (
     tenant integer NOT NULL,

@@ -12,6 +12,7 @@ pub(crate) enum Param {
     Int(i32),
     Long(i64),
     Longs(Vec<i64>),
+    Double(f64),
     Uuid(Uuid),
     Uuids(Vec<Uuid>),
     Text(String),
@@ -24,6 +25,7 @@ impl Param {
             Self::Int(_) => "int4",
             Self::Long(_) => "int8",
             Self::Longs(_) => "int8[]",
+            Self::Double(_) => "float8",
             Self::Uuid(_) => "uuid",
             Self::Uuids(_) => "uuid[]",
             Self::Text(_) => "text",
@@ -36,6 +38,7 @@ impl Param {
             Self::Int(value) => value,
             Self::Long(value) => value,
             Self::Longs(value) => value,
+            Self::Double(value) => value,
             Self::Uuid(value) => value,
             Self::Uuids(value) => value,
             Self::Text(value) => value,
@@ -52,6 +55,11 @@ impl From<i32> for Param {
 impl From<i64> for Param {
     fn from(value: i64) -> Self {
         Self::Long(value)
+    }
+}
+impl From<f64> for Param {
+    fn from(value: f64) -> Self {
+        Self::Double(value)
     }
 }
 impl From<&[i64]> for Param {

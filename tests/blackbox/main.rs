@@ -23,6 +23,7 @@ mod scopes;
 mod search_composite;
 mod search_context;
 mod search_date;
+mod search_filter;
 mod search_number;
 mod search_reference;
 mod search_result;

@@ -18,6 +18,14 @@ pub enum SearchError {
     /// A modifier that R4 does not define. Status 400, issue code `not-supported`.
     #[error("':{0}' is not a modifier of R4")]
     Modifier(String),
+    /// A `_filter` that cannot be read. Status 400, issue code `invalid`.
+    #[error("at character {at} of the filter: expected {expected}")]
+    Filter {
+        /// Where, in characters from 1.
+        at: usize,
+        /// What should stand there.
+        expected: &'static str,
+    },
     /// A chain of more than [`MAX_CHAIN`](super::query::MAX_CHAIN) steps. Status 400, issue code
     /// `too-costly`.
     #[error("a chain of more than {max} steps", max = super::query::MAX_CHAIN)]

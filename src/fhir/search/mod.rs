@@ -10,6 +10,7 @@ mod compile;
 mod convert;
 mod error;
 mod expression;
+mod json_path;
 mod key;
 mod program;
 pub mod query;
@@ -17,6 +18,7 @@ mod table;
 mod value;
 
 pub use error::SearchError;
+pub use json_path::Part;
 pub use key::Key;
 pub use table::{ParameterTable, SearchParameter};
 pub use value::{NumericValue, SearchValue};

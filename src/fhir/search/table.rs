@@ -42,7 +42,7 @@ pub struct SearchParameter {
     /// Codes of other parameters of the type that together find what this one finds (a narrowing to a type of
     /// target apart), so that an index of those answers for this one. Empty where there are none.
     pub parts: Vec<String>,
-    program: Program,
+    pub(super) program: Program,
 }
 
 /// The parameters of one resource type.

@@ -34,7 +34,7 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig) -> St
             r#""software":{{"name":"Salus","version":"{version}","releaseDate":"{date}"}},"#,
             r#""implementation":{{"description":"Salus FHIR server","url":{base}}},"fhirVersion":"4.0.1","#,
             r#""format":["application/fhir+json","json"],"rest":[{{"mode":"server","security":{security},"#,
-            r#""resource":[{resources}],"interaction":{interactions}}}]}}"#
+            r#""resource":[{resources}],"interaction":{interactions},"searchParam":{common}}}]}}"#
         ),
         canonical = CANONICAL_BASE,
         version = env!("CARGO_PKG_VERSION"),
@@ -43,7 +43,22 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig) -> St
         security = security(auth),
         resources = resources.join(","),
         interactions = coded(&SYSTEM_INTERACTIONS),
+        common = common_parameters(),
     )
+}
+
+/// What resources of every type can be searched by, beside the parameters of their type.
+fn common_parameters() -> String {
+    let parameter =
+        |name: &str, kind: &str, text: &str| format!(r#"{{"name":"{name}","type":"{kind}","documentation":"{text}"}}"#);
+    let all = [
+        parameter("_content", "string", "Words anywhere in the resource."),
+        parameter("_filter", "special", "An expression (R4 search_filter.html) without ss, sb, in and ni on codes."),
+        parameter("_list", "reference", "What stands in the List with this id."),
+        parameter("_text", "string", "Words in the narrative."),
+        parameter("_type", "token", "Types, in searches of several."),
+    ];
+    format!("[{}]", all.join(","))
 }
 
 /// SMART App Launch 2.2, "Conformance": the endpoints as an extension, beside the discovery document.
@@ -80,7 +95,7 @@ fn resource(definitions: &Definitions, name: &str) -> String {
     }
     let searched = |parameter: &&SearchParameter| {
         let known = !audit || AuditQuery::PARAMETERS.contains(&parameter.code.as_str());
-        known && parameter.kind != ParameterType::Special
+        known && (parameter.kind != ParameterType::Special || parameter.code == "near")
     };
     let parameters: Vec<&SearchParameter> = definitions.search().for_type(name).iter().filter(searched).collect();
     let references = parameters.iter().filter(|parameter| !audit && parameter.kind == ParameterType::Reference);

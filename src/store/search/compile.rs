@@ -6,12 +6,15 @@ use salus_fhir::search::query::{
     DateQuery, Modifier, NumberQuery, OfTypeQuery, Operator, ParameterName, QuantityQuery, RangeCondition,
     ReferenceQuery, StringQuery, System, TokenQuery, UriQuery, split_values,
 };
-use salus_fhir::search::{ParameterType, SearchError, SearchParameter};
+use salus_fhir::search::{ParameterType, Part, SearchError, SearchParameter};
 
 use super::chain::{chain, expect_narrow, reverse_chain, targets};
 use super::composite::composite;
-use super::condition::{Condition, TextTest};
+use super::condition::{BodyTest, Condition, TextTest};
+use super::filter::{FILTER, filter};
+use super::near::near;
 use super::start::{Clause, KeyStart, Start, rank};
+use super::words::words;
 use crate::facts::{
     code_key, coding_key, indexed_string, of_type_key, parameter_key, qualified_key, reference_identifier_key,
     starts_with_patient, stored_as, system_key, system_low, unit_key, uri_key, url_target,
@@ -26,7 +29,13 @@ const LATELY: i64 = 7 * 24 * 3600 * 1_000_000;
 pub(crate) fn parameter(view: &View<'_>, resource_type: &str, name: &str, value: &str) -> Result<Condition> {
     let parsed = ParameterName::parse(name).map_err(|error| refused(name, error))?;
     expect_narrow(view, &[resource_type.to_owned()], &parsed)?;
-    clause(view, resource_type, &parsed, value).map(|clause| clause.condition)
+    let condition = clause(view, resource_type, &parsed, value)?.condition;
+    // What is about to be written has to be tested too, by its facts, and so has a former version.
+    if condition.asks_body() || name.ends_with(FILTER) {
+        Err(unsupported(name, "this in a scope"))
+    } else {
+        Ok(condition)
+    }
 }
 
 /// The clause of one parameter.
@@ -49,16 +58,41 @@ fn plain(view: &View<'_>, resource_type: &str, code: &str, modifier: Option<&Mod
         "_lastUpdated" if modifier.is_none() => {
             return updated(view, resource_type, value);
         }
+        "_list" => return list(view, resource_type, modifier, value),
+        "_text" | "_content" => return words(code, modifier, value),
+        FILTER if modifier.is_none() => return filter(view, resource_type, value),
         _ => {}
     }
     let parameter = lookup(view, resource_type, code)?;
     if modifier == Some(&Modifier::Missing) {
         return missing(resource_type, code, value);
     }
+    if let Some(condition) = in_body(parameter, modifier, value) {
+        return condition.map(Clause::filter);
+    }
     // What other parameters are indexed for need not be indexed twice: ask those.
     let codes = stored_as(parameter);
     let clauses = codes.iter().map(|code| indexed(view, resource_type, parameter, code, modifier, value));
     Ok(either(clauses.collect::<Result<_>>()?, modifier == Some(&Modifier::Not)))
+}
+
+/// What no index is kept of: the text beside a code or a reference, and URLs by how they begin
+/// (R4 search.html#modifiers).
+fn in_body(parameter: &SearchParameter, modifier: Option<&Modifier>, value: &str) -> Option<Result<Condition>> {
+    let (part, test): (_, fn(String) -> BodyTest) = match (parameter.kind, modifier?) {
+        (ParameterType::Token | ParameterType::Reference, Modifier::Text) => (Part::Text, BodyTest::StartsWith),
+        (ParameterType::Uri, Modifier::Below) => (Part::Value, BodyTest::Below),
+        (ParameterType::Uri, Modifier::Contains) => (Part::Value, BodyTest::Contains),
+        _ => return None,
+    };
+    let paths = parameter.json_paths(part);
+    if paths.is_empty() {
+        return Some(Err(invalid(&parameter.code, "this parameter's values have no text beside them")));
+    }
+    let tests = each(&parameter.code, value, |one| Ok(test(StringQuery::parse(one)?.exact)));
+    Some(tests.map(|tests| {
+        Condition::Any(tests.into_iter().map(|test| Condition::Body { paths: paths.clone(), test }).collect())
+    }))
 }
 
 /// The clause of a parameter whose values are indexed under `code`.
@@ -83,6 +117,7 @@ fn indexed(
             no_modifier(code, modifier)?;
             range(view, resource_type, parameter, code, value)
         }
+        ParameterType::Special if code == "near" => near(code, modifier, value),
         ParameterType::Special => Err(unsupported(code, "this kind of search")),
     }
 }
@@ -103,6 +138,16 @@ fn either(mut clauses: Vec<Clause>, negated: bool) -> Clause {
     });
     let start = starts.collect::<Option<Vec<_>>>().map(|keys| Start::Keys(keys.concat()));
     Clause::implied(Condition::Any(conditions), start, rank)
+}
+
+/// `_list`: what stands in a List that the caller may see (R4 search.html#list).
+fn list(view: &View<'_>, resource_type: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
+    no_modifier("_list", modifier)?;
+    if value.starts_with('$') {
+        return Err(unsupported("_list", "a functional list"));
+    }
+    let id = ParameterName::Plain { code: "_id".to_owned(), modifier: None };
+    reverse_chain(view, resource_type, "List", "item", &id, value)
 }
 
 fn ids(resource_type: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
@@ -294,15 +339,28 @@ fn string(resource_type: &str, code: &str, modifier: Option<&Modifier>, value: &
 }
 
 fn uri(resource_type: &str, code: &str, modifier: Option<&Modifier>, value: &str) -> Result<Clause> {
-    let facts = each(code, value, |one| Ok(uri_key(resource_type, code, &UriQuery::parse(one)?.0)))?;
+    let uris = each(code, value, |one| Ok(UriQuery::parse(one)?.0))?;
+    let key = |uri: &str| uri_key(resource_type, code, uri);
+    let facts: Vec<Key> = match modifier {
+        // What is above a URL are the beginnings of its path.
+        Some(Modifier::Above) => uris.iter().flat_map(|uri| above(uri)).map(key).collect(),
+        _ => uris.iter().map(|uri| key(uri)).collect(),
+    };
     match modifier {
-        None => {
+        None | Some(Modifier::Above) => {
             let starts = facts.iter().map(|&key| KeyStart::of(key, true)).collect();
             Ok(Clause::implied(Condition::AnyFact(facts), Some(Start::Keys(starts)), rank::REFERENCE))
         }
         Some(Modifier::Not) => Ok(Clause::filter(Condition::Not(Box::new(Condition::AnyFact(facts))))),
         Some(_) => Err(unsupported(code, "this modifier")),
     }
+}
+
+/// A URL and those that it is below, with and without their last slash (R4 search.html#uri).
+fn above(uri: &str) -> Vec<&str> {
+    let path = uri.find("://").map_or(0, |at| at + 3);
+    let slashes = uri.bytes().enumerate().skip(path).filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+    slashes.flat_map(|at| [&uri[..at], &uri[..=at]]).chain([uri]).collect()
 }
 
 fn range(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, code: &str, value: &str) -> Result<Clause> {

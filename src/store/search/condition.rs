@@ -42,6 +42,22 @@ pub(crate) enum Condition {
         /// How it must match.
         test: TextTest,
     },
+    /// A text that stands in the body where one of the paths leads passes the test.
+    Body {
+        /// Paths of SQL/JSON.
+        paths: Vec<String>,
+        /// How the text must match.
+        test: BodyTest,
+    },
+    /// These words stand in the narrative, or anywhere, as `websearch_to_tsquery` takes them.
+    Words {
+        /// Whether only the narrative counts.
+        narrative: bool,
+        /// The words.
+        query: String,
+    },
+    /// The row has a position so far away at most (degrees, metres).
+    Near { latitude: f64, longitude: f64, metres: f64 },
     /// The row is one of these.
     Rows(Vec<Key>),
     /// The row is a resource of this type.
@@ -78,11 +94,39 @@ pub(crate) enum TextTest {
     StartsWith(String),
     /// Contains this.
     Contains(String),
+    /// Ends with this.
+    EndsWith(String),
+    /// Is this.
+    Equals(String),
     /// Is exactly this, letter by letter.
     Exact(String),
 }
 
+/// How a text of a body must match; letter case says nothing, but in [`BodyTest::Below`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum BodyTest {
+    /// Contains this.
+    Contains(String),
+    /// Starts with this.
+    StartsWith(String),
+    /// Ends with this.
+    EndsWith(String),
+    /// Is this URL, or one below it in its path.
+    Below(String),
+}
+
 impl Condition {
+    /// Whether anything but the facts and the index has to be asked.
+    pub fn asks_body(&self) -> bool {
+        match self {
+            Self::Body { .. } | Self::Words { .. } | Self::Near { .. } => true,
+            Self::All(all) | Self::Any(all) => all.iter().any(Self::asks_body),
+            Self::Not(not) => not.asks_body(),
+            Self::Chain { of, .. } | Self::ReverseChain { of, .. } => of.condition.asks_body(),
+            _ => false,
+        }
+    }
+
     /// Appends the condition on the row with alias `row` (of `resource` or `resource_history`).
     /// Rows that a chain passes through must satisfy the `view` too, or chains would be an oracle.
     pub fn write(&self, row: &str, view: &View<'_>, sql: &mut Sql) {
@@ -103,7 +147,8 @@ impl Condition {
             Self::Range { key, test } => {
                 let entry = sql.alias("x");
                 sql.push(PROBE).push("search_index ").push(&entry).push(" WHERE ");
-                same_row(&entry, row, *key, sql);
+                same_row(&entry, row, sql);
+                sql.push(&entry).push(".key = ").bind(*key);
                 sql.push(" AND ").push(&entry).push(".high IS NOT NULL AND ");
                 write_range(test, &format!("{entry}.low"), &format!("{entry}.high"), sql);
                 sql.push(PROBED);
@@ -115,6 +160,21 @@ impl Condition {
                 sql.push(".rid AND ").push(&entry).push(".key = ").bind(*key).push(" AND ");
                 write_text(test, &entry, sql);
                 sql.push(PROBED);
+            }
+            Self::Body { paths, test } => {
+                let text = sql.alias("b");
+                sql.push("EXISTS (SELECT FROM body_texts(").push(row).push(".body, ").bind(paths.clone()).push(") ");
+                sql.push(&text).push("(value) WHERE ");
+                test.write(&format!("{text}.value"), sql);
+                sql.push(")");
+            }
+            Self::Words { narrative, query } => {
+                sql.push(if *narrative { "narrative_words(" } else { "body_words(" }).push(row).push(".body) @@ ");
+                sql.push("websearch_to_tsquery('simple', ").bind(query.as_str()).push(")");
+            }
+            Self::Near { latitude, longitude, metres } => {
+                sql.push("coalesce(metres_to(").push(row).push(".body, ").bind(*latitude).push(", ");
+                sql.bind(*longitude).push(") <= ").bind(*metres).push(", false)");
             }
             Self::Rows(rows) => _ = sql.push(row).push(".rid = ANY(").bind(rows.as_slice()).push(")"),
             Self::OfType(name) => _ = sql.push(row).push(".type = ").bind(name.as_str()),
@@ -167,9 +227,13 @@ impl Condition {
             Self::Everything | Self::Nothing | Self::Range { .. } | Self::Text { .. } | Self::Rows(_) => false,
             Self::All(all) | Self::Any(all) => all.iter().any(Self::needs_row),
             Self::Not(not) => not.needs_row(),
-            Self::AnyFact(_) | Self::OfType(_) | Self::Updated(_) | Self::Chain { .. } | Self::ReverseChain { .. } => {
-                true
-            }
+            Self::Words { .. } | Self::Near { .. } => true,
+            Self::AnyFact(_)
+            | Self::Body { .. }
+            | Self::OfType(_)
+            | Self::Updated(_)
+            | Self::Chain { .. }
+            | Self::ReverseChain { .. } => true,
         }
     }
 
@@ -178,7 +242,13 @@ impl Condition {
     pub fn holds(&self, facts: &Facts) -> bool {
         match self {
             Self::Everything => true,
-            Self::Nothing | Self::Chain { .. } | Self::ReverseChain { .. } | Self::Updated(_) => false,
+            Self::Nothing
+            | Self::Body { .. }
+            | Self::Words { .. }
+            | Self::Near { .. }
+            | Self::Chain { .. }
+            | Self::ReverseChain { .. }
+            | Self::Updated(_) => false,
             Self::AnyFact(keys) => keys.iter().any(|key| facts.keys.contains(key)),
             Self::All(all) => all.iter().all(|one| one.holds(facts)),
             Self::Any(any) => any.iter().any(|one| one.holds(facts)),
@@ -194,11 +264,35 @@ impl Condition {
     }
 }
 
+impl BodyTest {
+    fn write(&self, value: &str, sql: &mut Sql) {
+        match self {
+            Self::Contains(part) => {
+                sql.push("position(lower(").bind(part.as_str()).push(") IN lower(").push(value).push(")) > 0");
+            }
+            Self::StartsWith(part) => {
+                sql.push("starts_with(lower(").push(value).push("), lower(").bind(part.as_str()).push("))");
+            }
+            Self::EndsWith(part) => {
+                sql.push("right(lower(").push(value).push("), length(").bind(part.as_str()).push(")) = lower(");
+                sql.bind(part.as_str()).push(")");
+            }
+            Self::Below(url) => {
+                let url = url.trim_end_matches('/');
+                sql.push("(").push(value).push(" = ").bind(url).push(" OR starts_with(").push(value).push(", ");
+                sql.bind(format!("{url}/").as_str()).push("))");
+            }
+        }
+    }
+}
+
 impl TextTest {
     fn matches(&self, string: &crate::facts::StringEntry) -> bool {
         match self {
             Self::StartsWith(value) => string.value.starts_with(value.as_str()),
             Self::Contains(value) => string.value.contains(value.as_str()),
+            Self::EndsWith(value) => string.value.ends_with(value.as_str()),
+            Self::Equals(value) => string.value == *value,
             Self::Exact(value) => string.exact == *value,
         }
     }
@@ -218,12 +312,11 @@ fn write_joined(parts: &[Condition], joint: &str, row: &str, view: &View<'_>, sq
     sql.push(")");
 }
 
-/// Ties an index entry to the row: a point lookup in the primary key.
-pub(crate) fn same_row(entry: &str, row: &str, key: Key, sql: &mut Sql) {
+/// Ties an index entry to the row, but for its key, with which it is a point lookup in the primary key; ends with `AND`.
+pub(crate) fn same_row(entry: &str, row: &str, sql: &mut Sql) {
     for column in ["tenant", "sort", "rid"] {
         sql.push(entry).push(".").push(column).push(" = ").push(row).push(".").push(column).push(" AND ");
     }
-    sql.push(entry).push(".key = ").bind(key);
 }
 
 /// Appends how an interval `[low, high)` must lie.
@@ -259,6 +352,10 @@ pub(crate) fn write_text(test: &TextTest, entry: &str, sql: &mut Sql) {
         TextTest::Contains(part) => {
             _ = sql.push("position(").bind(part.as_str()).push(" IN ").push(&value).push(") > 0")
         }
+        TextTest::EndsWith(part) => {
+            _ = sql.push("right(").push(&value).push(", length(").bind(part.as_str()).push(")) = ").bind(part.as_str());
+        }
+        TextTest::Equals(text) => _ = sql.push(&value).push(" = ").bind(text.as_str()),
         TextTest::Exact(exact) => {
             sql.push(&value).push(" = ").bind(indexed_string(exact).as_str());
             sql.push(" AND ").push(entry).push(".exact = ").bind(exact.as_str());

@@ -12,14 +12,17 @@ mod composite;
 mod condition;
 mod context;
 mod count;
+mod filter;
 mod include;
 mod merge;
+mod near;
 mod page;
 mod plan;
 mod query;
 mod sort;
 mod start;
 mod statement;
+mod words;
 
 pub(crate) use condition::{Condition, write_range};
 pub use context::{CompartmentOf, SearchContext};

@@ -1,7 +1,7 @@
 //! A search as asked for: parameters read, unknown ones set aside.
 
 use salus_fhir::search::query::{DateQuery, Modifier, ParameterName, RangeCondition};
-use salus_fhir::search::{ParameterType, SearchParameter};
+use salus_fhir::search::{ParameterType, Part, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
 use super::condition::Condition;
@@ -312,7 +312,8 @@ impl SearchQuery {
 /// cannot. A chain, or what `_has` asks of others, is known where one of the types that it leads to knows it.
 fn known(definitions: &Definitions, types: &[&str], name: &ParameterName) -> std::result::Result<(), String> {
     let has = |kind: &str, code: &str| {
-        matches!(code, "_id" | "_lastUpdated") || definitions.search().get(kind, code).is_some()
+        matches!(code, "_id" | "_lastUpdated" | "_list" | "_text" | "_content" | "_filter")
+            || definitions.search().get(kind, code).is_some()
     };
     let unknown = |code: &str| match types {
         [kind] => Err(format!("{kind} has no search parameter '{code}'")),
@@ -384,17 +385,20 @@ fn sort_key(definitions: &Definitions, resource_type: &str, text: &str) -> std::
                 .ok_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))?;
             match parameter.kind {
                 _ if natural_date_parameters(resource_type).first() == Some(&code) => SortBy::Natural,
-                kind if is_ranged(kind) && parameter.parts.len() < 2 => {
-                    SortBy::Range(parameter_key(resource_type, stored_as(parameter)[0]))
-                }
-                ParameterType::String if parameter.parts.len() < 2 => {
-                    SortBy::Text(parameter_key(resource_type, stored_as(parameter)[0]))
-                }
-                _ => return Err(format!("sorting by '{code}' is not supported here yet")),
+                kind if is_ranged(kind) => SortBy::Range(stored_keys(resource_type, parameter)),
+                ParameterType::String => SortBy::Text(stored_keys(resource_type, parameter)),
+                _ => match parameter.json_paths(Part::Value) {
+                    paths if paths.is_empty() => return Err(format!("'{code}' has no values to sort by")),
+                    paths => SortBy::Body(paths),
+                },
             }
         }
     };
     Ok(SortKey { by, descending })
+}
+
+fn stored_keys(resource_type: &str, parameter: &SearchParameter) -> Vec<Key> {
+    stored_as(parameter).into_iter().map(|code| parameter_key(resource_type, code)).collect()
 }
 
 fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::result::Result<Include, String> {

@@ -23,10 +23,13 @@ pub(crate) enum SortBy {
     Id,
     /// `_lastUpdated`
     Updated,
-    /// A date, number or quantity parameter: its lowest value ascending, its highest descending.
-    Range(Key),
+    /// A date, number or quantity parameter, indexed under these keys: its lowest value ascending, its highest
+    /// descending.
+    Range(Vec<Key>),
     /// A string parameter, likewise.
-    Text(Key),
+    Text(Vec<Key>),
+    /// A parameter whose values stand where these paths of SQL/JSON lead, by their text, likewise.
+    Body(Vec<String>),
 }
 
 /// The sort values of the last row of a page, and its key.
@@ -47,7 +50,12 @@ pub(crate) enum CursorValue {
 impl SortKey {
     /// Whether the values are text rather than integers.
     pub(crate) fn is_text(&self) -> bool {
-        matches!(self.by, SortBy::Id | SortBy::Text(_))
+        matches!(self.by, SortBy::Id | SortBy::Text(_) | SortBy::Body(_))
+    }
+
+    /// What stands after all texts.
+    fn last_text(&self) -> &'static str {
+        if self.descending { "" } else { "\u{10FFFF}" }
     }
 
     /// Appends the sort value of `row`, never null: what has no value comes last either way.
@@ -57,20 +65,25 @@ impl SortKey {
             SortBy::Natural => _ = sql.push(row).push(".sort"),
             SortBy::Id => _ = sql.push(row).push(".id"),
             SortBy::Updated => _ = sql.push(row).push(".updated"),
-            SortBy::Range(key) => {
+            SortBy::Range(keys) => {
                 sql.push("coalesce((SELECT ").push(best).push("(x.").push(column).push(") FROM search_index x WHERE ");
-                super::condition::same_row("x", row, *key, sql);
+                super::condition::same_row("x", row, sql);
+                sql.push("x.key = ANY(").bind(keys.as_slice()).push(")");
                 let last = if self.descending { i64::MIN } else { i64::MAX };
                 sql.push(" AND x.high IS NOT NULL), ").bind(last).push(")");
             }
-            SortBy::Text(key) => {
+            SortBy::Text(keys) => {
                 sql.push("coalesce((SELECT ")
                     .push(best)
                     .push("(x.value) FROM search_string x WHERE x.tenant = ")
                     .push(row);
-                sql.push(".tenant AND x.rid = ").push(row).push(".rid AND x.key = ").bind(*key);
-                let last = if self.descending { "" } else { "\u{10FFFF}" };
-                sql.push("), ").bind(last).push(")");
+                sql.push(".tenant AND x.rid = ").push(row).push(".rid AND x.key = ANY(");
+                sql.bind(keys.as_slice()).push(")), ").bind(self.last_text()).push(")");
+            }
+            SortBy::Body(paths) => {
+                sql.push("coalesce((SELECT ").push(best).push("(lower(x.value)) FROM body_texts(").push(row);
+                sql.push(".body, ").bind(paths.clone()).push(") x(value)), ").bind(self.last_text()).push(")");
+                sql.push(" COLLATE \"C\"");
             }
         }
     }

@@ -47,6 +47,18 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// `text` as one value: no part of it separates. A `|` still tells the system of a token from its code.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, ',' | '$' | '\\') {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
 /// Where the first `separator` without a backslash stands.
 pub(super) fn find_unescaped(text: &str, separator: char) -> Option<usize> {
     let mut escaped = false;

@@ -1,0 +1,231 @@
+//! `_filter`, `_list`, `_text`, `_content`, `near`, `:text` and what URLs are above and below (R4 search.html,
+//! search_filter.html, location.html#positional).
+
+use serde_json::{Value, json};
+
+use crate::{Client, Salus};
+
+/// Creates resources and gives them names to be found by.
+struct World {
+    client: Client,
+    ids: Vec<(String, &'static str)>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { client: Salus::shared().client("system/*.cruds"), ids: Vec::new() }
+    }
+
+    fn create(&mut self, name: &'static str, resource: &Value) -> String {
+        let id = self.client.create(resource);
+        self.ids.push((id.clone(), name));
+        id
+    }
+
+    /// The names of what is found of ours, in order.
+    fn find(&self, search: &str) -> Vec<&'static str> {
+        let known = |id: &String| self.ids.iter().find(|(known, _)| known == id).map(|(_, name)| *name);
+        self.client.ids(search).iter().filter_map(known).collect()
+    }
+
+    fn sorted(&self, search: &str) -> Vec<&'static str> {
+        let mut found = self.find(search);
+        found.sort_unstable();
+        found
+    }
+
+    /// By `_filter`, whatever else there is on the server left out.
+    fn filter(&self, resource_type: &str, mark: &str, filter: &str) -> Vec<&'static str> {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("_filter", filter).finish();
+        self.sorted(&format!("{resource_type}?identifier={mark}&{query}"))
+    }
+}
+
+fn people(mark: &str) -> World {
+    let mut world = World::new();
+    for (name, family, given, birth) in [
+        ("peter", "Chalmers", "Peter", "1974-12-25"),
+        ("petra", "Windsor", "Petra", "1980-03-01"),
+        ("jim", "O'Neil-Chalmers", "Jim", "1974-02"),
+    ] {
+        world.create(
+            name,
+            &json!({"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": mark}],
+                "name": [{"family": family, "given": [given]}], "birthDate": birth,
+                "gender": if name == "petra" { "female" } else { "male" }}),
+        );
+    }
+    world.create("nobody", &json!({"resourceType": "Patient", "identifier": [{"value": mark}]}));
+    world
+}
+
+#[test]
+fn filters_compare_by_type() {
+    let world = people("filter-compare");
+    for (filter, expected) in [
+        (r#"given eq "peter""#, vec!["peter"]),
+        (r#"given eq "pet""#, vec![]),
+        (r#"given sw "pet""#, vec!["peter", "petra"]),
+        (r#"family co "chalmers""#, vec!["jim", "peter"]),
+        (r#"family ew "chalmers""#, vec!["jim", "peter"]),
+        (r#"family ew "sor""#, vec!["petra"]),
+        (r#"given ne "peter""#, vec!["jim", "petra"]),
+        ("birthdate ge 1975", vec!["petra"]),
+        ("birthdate lt 1974-06", vec!["jim"]),
+        ("birthdate eq 1974", vec!["jim", "peter"]),
+        ("birthdate po 1974-12", vec!["peter"]),
+        ("birthdate pr false", vec!["nobody"]),
+        ("birthdate pr true", vec!["jim", "peter", "petra"]),
+        ("gender eq male", vec!["jim", "peter"]),
+        ("gender eq http://hl7.org/fhir/administrative-gender|female", vec!["petra"]),
+        ("gender ne male", vec!["petra"]),
+        ("gender co mal", vec!["jim", "peter", "petra"]),
+        ("identifier eq urn:mrn|filter-compare and gender sw f", vec!["petra"]),
+    ] {
+        assert_eq!(world.filter("Patient", "filter-compare", filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn filters_combine_and_follow_references() {
+    let mut world = people("filter-combine");
+    for (filter, expected) in [
+        (r#"gender eq female or given eq "jim""#, vec!["jim", "petra"]),
+        (r#"gender eq male and not (given eq "jim")"#, vec!["peter"]),
+        (r#"not (gender eq male)"#, vec!["nobody", "petra"]),
+        (r#"gender eq female or gender eq male and family sw "win""#, vec!["petra"]),
+        (r#"gender eq male or (gender eq female and family sw "cha")"#, vec!["jim", "peter"]),
+    ] {
+        assert_eq!(world.filter("Patient", "filter-combine", filter), expected, "{filter}");
+    }
+    for (name, patient) in [("of peter", 0), ("of petra", 1)] {
+        let subject = format!("Patient/{}", world.ids[patient].0);
+        world.create(
+            name,
+            &json!({"resourceType": "Observation", "status": "final", "code": {"coding": [{"code": "x"}]},
+                "identifier": [{"value": "filter-combine"}], "subject": {"reference": subject}}),
+        );
+    }
+    for (filter, expected) in [
+        (r#"subject.name co "pet""#.to_owned(), vec!["of peter", "of petra"]),
+        (r#"patient.name co "chalm" and code eq x"#.to_owned(), vec!["of peter"]),
+        (r#"patient[gender eq female].birthdate ge 1980"#.to_owned(), vec!["of petra"]),
+        (r#"patient[gender eq male].birthdate ge 1980"#.to_owned(), vec![]),
+        (format!("subject re Patient/{}", world.ids[1].0), vec!["of petra"]),
+    ] {
+        assert_eq!(world.filter("Observation", "filter-combine", &filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn filters_that_say_nothing_sensible_are_refused() {
+    let client = Salus::shared().client("system/*.cruds");
+    for bad in
+        ["given", "given%20is%201", "colour%20eq%20red", "gender%20in%20x", "birthdate%20co%201", "birthdate%20eq%20x"]
+    {
+        let answer = client.get(&format!("Patient?_filter={bad}"));
+        assert_eq!(answer.status, 400, "{bad}: {}", answer.text);
+    }
+    assert_eq!(
+        Salus::shared().client("system/Patient.rs?general-practitioner:text=x").get("Patient").json()["total"],
+        0
+    );
+}
+
+#[test]
+fn lists_hold_what_is_found() {
+    let mut world = people("filter-list");
+    let item = |id: &str| json!({"item": {"reference": format!("Patient/{id}")}});
+    let list = json!({"resourceType": "List", "status": "current", "mode": "working",
+        "entry": [item(&world.ids[0].0), item(&world.ids[2].0)]});
+    let list = world.create("list", &list);
+    assert_eq!(world.sorted(&format!("Patient?_list={list}")), ["jim", "peter"]);
+    assert_eq!(world.sorted(&format!("Patient?_list={list}&given=jim")), ["jim"]);
+    assert!(world.find("Patient?_list=filter-nothing").is_empty());
+    assert_eq!(world.client.get("Patient?_list=$current-allergies").status, 400);
+    // Who may not see the List learns nothing from it.
+    let narrow = Salus::shared().client("system/Patient.rs");
+    assert!(narrow.ids(&format!("Patient?_list={list}")).is_empty());
+}
+
+#[test]
+fn words_of_the_narrative_and_of_all() {
+    let mut world = World::new();
+    let basic = |narrative: &str, code: &str| {
+        json!({"resourceType": "Basic", "identifier": [{"value": "filter-words"}], "code": {"text": code},
+            "text": {"status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{narrative}</div>")}})
+    };
+    world.create("bone", &basic("Metastases of the <b>bone</b>", "cancer"));
+    world.create("liver", &basic("Liver metastases", "Bone marrow"));
+    let find = |query: &str| world.sorted(&format!("Basic?identifier=filter-words&{query}"));
+    assert_eq!(find("_text=bone"), ["bone"]);
+    assert_eq!(find("_content=BONE"), ["bone", "liver"]);
+    assert_eq!(find("_text=metastases%20and%20liver"), ["liver"]);
+    assert_eq!(find("_text=liver%20or%20bone"), ["bone", "liver"]);
+    assert_eq!(find("_text=liver,bone"), ["bone", "liver"]);
+    assert_eq!(find("_content=cancer"), ["bone"]);
+    assert_eq!(find("_content=%22bone%20marrow%22"), ["liver"]);
+    // Markup and the names of members are no words.
+    assert!(find("_text=div").is_empty());
+    assert!(find("_content=resourceType").is_empty());
+}
+
+#[test]
+fn places_by_distance() {
+    let mut world = World::new();
+    for (name, latitude, longitude) in
+        [("boston", 42.3601, -71.0589), ("cambridge", 42.3736, -71.1097), ("new york", 40.7128, -74.006)]
+    {
+        world.create(
+            name,
+            &json!({"resourceType": "Location", "identifier": [{"value": "filter-near"}],
+                "position": {"latitude": latitude, "longitude": longitude}}),
+        );
+    }
+    world.create("nowhere", &json!({"resourceType": "Location", "identifier": [{"value": "filter-near"}]}));
+    let find = |near: &str| world.sorted(&format!("Location?identifier=filter-near&near={near}"));
+    assert_eq!(find("42.3601|-71.0589|1|km"), ["boston"]);
+    assert_eq!(find("42.3601|-71.0589|5"), ["boston", "cambridge"]);
+    assert_eq!(find("42.3601|-71.0589"), ["boston", "cambridge"]);
+    // 306 km, 190 miles.
+    assert_eq!(find("42.3601|-71.0589|305|km"), ["boston", "cambridge"]);
+    assert_eq!(find("42.3601|-71.0589|307|km"), ["boston", "cambridge", "new york"]);
+    assert_eq!(find("42.3601|-71.0589|191|[mi_i]").len(), 3);
+    for bad in ["42", "x|y", "91|0", "42|-71|1|parsec", "42|-71|-1"] {
+        assert_eq!(world.client.get(&format!("Location?near={bad}")).status, 400, "{bad}");
+    }
+}
+
+#[test]
+fn text_beside_codes_and_what_urls_are_below() {
+    let mut world = World::new();
+    for (name, url, text) in [
+        ("root", "http://acme.org/fhir/ValueSet/123", "Headache"),
+        ("deeper", "http://acme.org/fhir/ValueSet/123/_history/5", "Chronic pain"),
+        ("beside", "http://acme.org/fhir/ValueSet/1234", "headless"),
+    ] {
+        world.create(
+            name,
+            &json!({"resourceType": "ValueSet", "status": "draft", "url": url,
+                "identifier": [{"value": "filter-urls"}],
+                "jurisdiction": [{"coding": [{"code": name, "display": text}], "text": format!("In {name}")}]}),
+        );
+    }
+    let find = |query: &str| world.sorted(&format!("ValueSet?identifier=filter-urls&{query}"));
+    assert_eq!(find("url:below=http://acme.org/fhir/ValueSet/123"), ["deeper", "root"]);
+    assert_eq!(find("url:below=http://acme.org/fhir/"), ["beside", "deeper", "root"]);
+    assert_eq!(find("url:above=http://acme.org/fhir/ValueSet/123/_history/5"), ["deeper", "root"]);
+    assert_eq!(find("url:contains=/123/"), ["deeper"]);
+    assert_eq!(find("jurisdiction:text=HEAD"), ["beside", "root"]);
+    assert_eq!(find("jurisdiction:text=in%20deep"), ["deeper"]);
+    // Sorted by code, by URL, and by both ways round; what has none comes last.
+    world.create(
+        "none",
+        &json!({"resourceType": "ValueSet", "status": "active", "identifier": [{"value": "filter-urls"}]}),
+    );
+    let find = |sort: &str| world.find(&format!("ValueSet?identifier=filter-urls&_sort={sort}"));
+    assert_eq!(find("jurisdiction"), ["beside", "deeper", "root", "none"]);
+    assert_eq!(find("-jurisdiction"), ["root", "deeper", "beside", "none"]);
+    assert_eq!(find("url"), ["root", "deeper", "beside", "none"]);
+    assert_eq!(find("status,-url"), ["none", "beside", "deeper", "root"]);
+}
