@@ -71,6 +71,7 @@ enum Figure {
     Create,
     Update,
     Bundles,
+    Growth,
     Floor,
     Start,
 }
@@ -142,6 +143,10 @@ async fn measure_in(cli: &Cli, program: &Path, dir: &Path) -> Fallible<()> {
     // Again, now that creates have made the tables larger: searches should not notice.
     if wanted(Figure::Search) && wanted(Figure::Create) {
         figures::search::measure(&mut lab, &mut report).await?;
+    }
+    // Minutes long, so not of a quick run unless it is asked for.
+    if if cli.quick { cli.only.contains(&Figure::Growth) } else { wanted(Figure::Growth) } {
+        figures::growth::measure(&mut lab, &mut report).await?;
     }
     if wanted(Figure::Floor) {
         figures::floor::measure(&lab, &mut report)?;

@@ -3,6 +3,7 @@
 pub mod bundles;
 pub mod create;
 pub mod floor;
+pub mod growth;
 pub mod read;
 pub mod risk_score;
 pub mod search;

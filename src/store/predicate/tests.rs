@@ -2,6 +2,7 @@
 //! and callers, and random scopes over random resources. One cluster serves the whole module.
 
 mod consents;
+mod plans;
 mod scopes;
 mod trail;
 
@@ -150,5 +151,6 @@ async fn what_sql_shows_is_what_memory_permits() {
     consents::agree(&bench).await;
     scopes::agree(&bench).await;
     trail::is_confined_to_a_patient(&bench).await;
+    plans::read_no_whole_table(&bench).await;
     bench.stop().await;
 }
