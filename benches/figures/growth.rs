@@ -135,7 +135,10 @@ fn bundle(first: usize) -> String {
         put(
             "Condition",
             format!("growth-{n}"),
-            format!(r#""code":{{"coding":[{{"system":"http://snomed.info/sct","code":"38341003"}}]}},{subject},"onsetDateTime":"{}""#, day(n)),
+            format!(
+                r#""code":{{"coding":[{{"system":"http://snomed.info/sct","code":"38341003"}}]}},{subject},"onsetDateTime":"{}""#,
+                day(n)
+            ),
         );
         for (position, code) in CODES.iter().enumerate() {
             // One value of its own, the others of everybody's.

@@ -4,9 +4,10 @@ use salus_fhir::Key;
 use salus_fhir::search::SearchParameter;
 use salus_fhir::search::query::ParameterName;
 
-use super::compile::{clause, codes, expect_reference, invalid, lookup};
+use super::compile::{clause, expect_reference, invalid, lookup};
 use super::condition::Condition;
 use super::start::{Clause, KeyStart, Pointing, Start, rank};
+use super::token::codes;
 use crate::Result;
 use crate::facts::{is_about, otherwise_in_compartment, parameter_key, stored_as};
 use crate::predicate::View;

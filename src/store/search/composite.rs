@@ -5,8 +5,9 @@ use salus_fhir::search::query::{
 };
 use salus_fhir::search::{ParameterType, SearchParameter};
 
-use super::compile::{invalid, qualified, range_test, refused, unsupported};
+use super::compile::{invalid, refused, unsupported};
 use super::condition::{Condition, TextTest};
+use super::range::{qualified, range_test};
 use super::start::{Clause, Start, rank};
 use crate::Result;
 use crate::facts::{composite_key, indexed_string};

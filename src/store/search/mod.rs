@@ -1,9 +1,10 @@
 //! Search: parsed parameters become [`Condition`]s, conditions become one statement that carries the
 //! access predicate.
 //!
-//! [`query`] reads the parameters of a request, [`compile`] (with [`chain`] and [`composite`]) turns each into
-//! a condition and a place to start from, [`statement`] picks the start and writes the SQL, [`page`] runs it, [`include`] fetches
-//! what the matches point at and what points at them.
+//! [`query`] reads the parameters of a request, [`context`] says where it looks, [`compile`] turns each parameter into
+//! a condition and a place to start from, with a module for each type of parameter and [`merge`] where there are several
+//! types. [`plan`] picks the start, [`statement`] and [`count`](mod@count) write the SQL, [`page`] runs it, [`include`]
+//! fetches what the matches point at and what points at them.
 
 mod bounds;
 mod chain;
@@ -19,9 +20,13 @@ mod near;
 mod page;
 mod plan;
 mod query;
+mod range;
+mod reference;
 mod sort;
 mod start;
 mod statement;
+mod text;
+mod token;
 mod words;
 
 pub(crate) use condition::{Condition, write_range};

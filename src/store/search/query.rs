@@ -1,7 +1,7 @@
 //! A search as asked for: parameters read, unknown ones set aside.
 
 use salus_fhir::search::query::{DateQuery, Modifier, ParameterName, RangeCondition};
-use salus_fhir::search::{ParameterType, Part, SearchParameter};
+use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
 use super::condition::Condition;
@@ -11,8 +11,8 @@ use super::plan::{Codes, OnePatient};
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
-use super::{chain, compile};
-use crate::facts::{is_ranged, natural_date_parameters, parameter_key, stored_as};
+use super::{chain, compile, reference, sort, token};
+use crate::facts::{natural_date_parameters, parameter_key, stored_as};
 use crate::predicate::View;
 use crate::{Error, Result};
 
@@ -194,7 +194,7 @@ impl SearchQuery {
             }
             "_sort" => {
                 for one in value.split(',').filter(|one| !one.is_empty()) {
-                    match sort_keys(definitions, &self.context.types, one) {
+                    match sort::keys(definitions, &self.context.types, one) {
                         Ok(key) => self.sort.push(key),
                         Err(reason) => return Ok(Err(reason)),
                     }
@@ -290,7 +290,7 @@ impl SearchQuery {
             if !chain::in_compartment(view, resource_type, code) {
                 return None;
             }
-            let key = compile::one_patient(view, code, modifier.as_ref(), value)?;
+            let key = reference::one_patient(view, code, modifier.as_ref(), value)?;
             Some(OnePatient { key, clause: Some(position) })
         })
     }
@@ -300,7 +300,7 @@ impl SearchQuery {
         let codes = self.filters.iter().enumerate().filter_map(|(position, (name, _))| {
             let ParameterName::Plain { code, modifier } = name else { return None };
             let clause = &clauses[position];
-            let keys = compile::codes(view, resource_type, code, modifier.as_ref(), clause)?;
+            let keys = token::codes(view, resource_type, code, modifier.as_ref(), clause)?;
             // Codes tell more than categories.
             Some((code == "category", Codes { clause: position, keys }))
         });
@@ -358,47 +358,6 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
         [filter] => filter.compartment,
         _ => None,
     }
-}
-
-/// A key that says the same of resources of all the types.
-fn sort_keys(definitions: &Definitions, types: &[String], text: &str) -> std::result::Result<SortKey, String> {
-    let mut keys = types.iter().map(|name| sort_key(definitions, name, text));
-    let first = keys.next().unwrap_or_else(|| Err("there is nothing to sort".to_owned()))?;
-    match keys.all(|key| key.as_ref() == Ok(&first)) {
-        true => Ok(first),
-        false => Err(format!("resources of several types cannot be sorted by '{}'", text.trim_start_matches('-'))),
-    }
-}
-
-fn sort_key(definitions: &Definitions, resource_type: &str, text: &str) -> std::result::Result<SortKey, String> {
-    let (code, descending) = match text.strip_prefix('-') {
-        Some(code) => (code, true),
-        None => (text, false),
-    };
-    let by = match code {
-        "_id" => SortBy::Id,
-        "_lastUpdated" => SortBy::Updated,
-        code => {
-            let parameter: &SearchParameter = definitions
-                .search()
-                .get(resource_type, code)
-                .ok_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))?;
-            match parameter.kind {
-                _ if natural_date_parameters(resource_type).first() == Some(&code) => SortBy::Natural,
-                kind if is_ranged(kind) => SortBy::Range(stored_keys(resource_type, parameter)),
-                ParameterType::String => SortBy::Text(stored_keys(resource_type, parameter)),
-                _ => match parameter.json_paths(Part::Value) {
-                    paths if paths.is_empty() => return Err(format!("'{code}' has no values to sort by")),
-                    paths => SortBy::Body(paths),
-                },
-            }
-        }
-    };
-    Ok(SortKey { by, descending })
-}
-
-fn stored_keys(resource_type: &str, parameter: &SearchParameter) -> Vec<Key> {
-    stored_as(parameter).into_iter().map(|code| parameter_key(resource_type, code)).collect()
 }
 
 fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::result::Result<Include, String> {

@@ -1,8 +1,10 @@
 //! `_sort`: what the rows of a page are ordered by, and where the next page goes on (R4 search.html#sort).
 
-use salus_fhir::Key;
+use salus_fhir::search::{ParameterType, Part, SearchParameter};
+use salus_fhir::{Definitions, Key};
 use serde::{Deserialize, Serialize};
 
+use crate::facts::{is_ranged, natural_date_parameters, parameter_key, stored_as};
 use crate::sql::Sql;
 
 /// One sort key.
@@ -143,4 +145,45 @@ impl Cursor {
             && u128::from_str_radix(&self.rid, 16).is_ok()
             && self.values.iter().zip(keys).all(|(value, key)| matches!(value, CursorValue::Text(_)) == key.is_text())
     }
+}
+
+/// A key that says the same of resources of all the types.
+pub(super) fn keys(definitions: &Definitions, types: &[String], text: &str) -> std::result::Result<SortKey, String> {
+    let mut keys = types.iter().map(|name| key(definitions, name, text));
+    let first = keys.next().unwrap_or_else(|| Err("there is nothing to sort".to_owned()))?;
+    match keys.all(|key| key.as_ref() == Ok(&first)) {
+        true => Ok(first),
+        false => Err(format!("resources of several types cannot be sorted by '{}'", text.trim_start_matches('-'))),
+    }
+}
+
+fn key(definitions: &Definitions, resource_type: &str, text: &str) -> std::result::Result<SortKey, String> {
+    let (code, descending) = match text.strip_prefix('-') {
+        Some(code) => (code, true),
+        None => (text, false),
+    };
+    let by = match code {
+        "_id" => SortBy::Id,
+        "_lastUpdated" => SortBy::Updated,
+        code => {
+            let parameter: &SearchParameter = definitions
+                .search()
+                .get(resource_type, code)
+                .ok_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))?;
+            match parameter.kind {
+                _ if natural_date_parameters(resource_type).first() == Some(&code) => SortBy::Natural,
+                kind if is_ranged(kind) => SortBy::Range(stored_keys(resource_type, parameter)),
+                ParameterType::String => SortBy::Text(stored_keys(resource_type, parameter)),
+                _ => match parameter.json_paths(Part::Value) {
+                    paths if paths.is_empty() => return Err(format!("'{code}' has no values to sort by")),
+                    paths => SortBy::Body(paths),
+                },
+            }
+        }
+    };
+    Ok(SortKey { by, descending })
+}
+
+fn stored_keys(resource_type: &str, parameter: &SearchParameter) -> Vec<Key> {
+    stored_as(parameter).into_iter().map(|code| parameter_key(resource_type, code)).collect()
 }
