@@ -8,6 +8,7 @@ use salus_analytics::Models;
 use salus_auth::AuthServer;
 use salus_fhir::Definitions;
 use salus_store::Store;
+use tower_http::cors::CorsLayer;
 
 use crate::limits::{Limits, Slots};
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ pub struct App {
     pub probing: Probing,
     /// What requests may take of the server.
     pub limits: Limits,
+    /// Which pages of other origins may call.
+    pub cors: Option<CorsLayer>,
     /// Room for the requests at work.
     pub slots: Slots,
     /// What `/fhir/metadata` answers.

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::misses;
+use crate::misses::Asked;
 
 /// The limits, as settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -163,19 +163,19 @@ impl Slots {
 pub async fn in_a_slot(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.slots.take() {
         Ok(_slot) => next.run(request).await,
-        Err(failure) => misses::failed(request.uri(), failure),
+        Err(failure) => Asked::of(request.uri(), request.headers()).failed(&app, failure),
     }
 }
 
 /// Layer: what is asked outside FHIR arrives and is answered in the time that a body has to arrive, and
 /// a fault of ours is an answer like any other.
 pub async fn in_short(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let uri = request.uri().clone();
+    let asked = Asked::of(request.uri(), request.headers());
     let allowed = Duration::from_secs(app.limits.body_timeout);
     match timeout(allowed, unbroken(next.run(request))).await {
         Ok(Ok(response)) => response,
-        Ok(Err(failure)) => misses::failed(&uri, failure),
-        Err(_) => misses::failed(&uri, too_slow()),
+        Ok(Err(failure)) => asked.failed(&app, failure),
+        Err(_) => asked.failed(&app, too_slow()),
     }
 }
 

@@ -4,11 +4,15 @@ use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode};
 
 use crate::failure::Failure;
+use crate::media::Format;
 
 /// Largest body of a single resource, bytes (contract, "Defaults").
 pub const LARGEST_RESOURCE: usize = 16 << 20;
 /// Largest body of a Bundle, bytes (contract, "Defaults").
 pub const LARGEST_BUNDLE: usize = 64 << 20;
+
+/// Media type of the parameters of a POST.
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parameter that RFC 6750 sections 2.2 and 2.3 let a token stand in, and that is refused here.
 const ACCESS_TOKEN: &str = "access_token";
@@ -79,7 +83,7 @@ pub struct FhirRequest<'a> {
     pub query: String,
     /// Body bytes.
     pub body: Body<'a>,
-    /// Media type of the body, without parameters; empty where none was said.
+    /// Media type of the body, as [`crate::media::body_type`] gives it; empty where none was said.
     pub content_type: String,
     /// `If-Match`
     pub if_match: Option<String>,
@@ -141,11 +145,6 @@ impl FhirRequest<'_> {
         Err(Failure::new(400, IssueCode::Security, message))
     }
 
-    /// Whether the answer is to be laid out for people (`_pretty=true`).
-    pub fn pretty(&self) -> bool {
-        self.query.contains("_pretty") && self.parameter("_pretty").as_deref() == Some("true")
-    }
-
     /// Whether `Prefer: handling=strict` (R4 search.html#errors).
     pub fn strict(&self) -> bool {
         self.preference("handling").is_some_and(|value| value == "strict")
@@ -171,10 +170,12 @@ impl FhirRequest<'_> {
             .map(|(_, value)| value.trim().trim_matches('"'))
     }
 
-    /// The resource in the body. It borrows from the request.
+    /// The resource in the body: parsed anew, and borrowing from the bytes, where it came by itself; a copy
+    /// where it came in a Bundle. So it is asked for once.
     ///
     /// # Errors
-    /// 415 for another media type than FHIR JSON, 400 for what is not one JSON object.
+    /// 415 for another media type than FHIR JSON (what came as XML is JSON by now), 400 for what is not one JSON
+    /// object.
     pub fn resource<'b>(&'b self) -> Result<Value<'b>, Failure> {
         match &self.body {
             Body::Empty => Err(Failure::new(400, IssueCode::Structure, "the request needs a resource in its body")),
@@ -197,13 +198,14 @@ impl FhirRequest<'_> {
     }
 
     fn expect_json(&self) -> Result<(), Failure> {
-        match self.content_type.as_str() {
-            "" | "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json" => Ok(()),
-            other => {
-                let message = format!("media type '{other}' is not supported here; send application/fhir+json");
-                Err(Failure::new(415, IssueCode::NotSupported, message))
-            }
+        if self.content_type.is_empty() || Format::named(&self.content_type) == Some(Format::Json) {
+            return Ok(());
         }
+        let message = format!(
+            "media type '{}' is not read here; send application/fhir+json or application/fhir+xml",
+            self.content_type
+        );
+        Err(Failure::new(415, IssueCode::NotSupported, message))
     }
 }
 

@@ -4,9 +4,6 @@ use salus_access::Interaction;
 use salus_fhir::datatypes::instant;
 use salus_store::{Version, Written};
 
-/// Media type of every FHIR answer.
-pub const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
-
 /// A FHIR answer.
 #[derive(Debug, Clone, Default)]
 pub struct FhirResponse {
@@ -30,8 +27,8 @@ pub struct FhirResponse {
 
 impl FhirResponse {
     /// A body with a status.
-    pub fn json(status: u16, body: String) -> Self {
-        Self { status, body, ..Self::default() }
+    pub fn json(status: u16, body: impl Into<String>) -> Self {
+        Self { status, body: body.into(), ..Self::default() }
     }
 
     /// A stored version.
@@ -43,12 +40,6 @@ impl FhirResponse {
             updated: Some(version.updated),
             ..Self::default()
         }
-    }
-
-    /// The same, its body laid out for people.
-    pub fn laid_out(mut self) -> Self {
-        self.body = crate::pretty::indented(&self.body);
-        self
     }
 
     /// What came of a write, without a body yet.

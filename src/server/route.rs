@@ -183,8 +183,11 @@ fn operation(name: &str, on: Option<&str>) -> Result<Interaction, Failure> {
 }
 
 /// An id that cannot exist is one that does not.
+///
+/// Dots alone are ids by their pattern, but clients and proxies take them out of a path (RFC 3986 section 5.2.4), and
+/// so would ask for something else.
 fn valid_id(id: &str) -> Result<&str, Failure> {
-    if is_id(id) {
+    if is_id(id) && !matches!(id, "." | "..") {
         Ok(id)
     } else {
         Err(Failure::new(404, IssueCode::NotFound, "no resource has such an id (1 to 64 of A-Z a-z 0-9 - .)"))

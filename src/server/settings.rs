@@ -38,6 +38,9 @@ pub struct Settings {
     /// Which scopes reach AuditEvents: `named`, those that name the type, or `any`, those on all types as
     /// well. Not set, it is `any` in demo mode and `named` elsewhere.
     pub audit_scope: Option<String>,
+    /// Origins whose pages may call the server, with commas between them, or `*` for all. Not set, it is `*` in
+    /// demo mode and none elsewhere.
+    pub cors_origins: Option<String>,
     /// What requests may take of the server.
     #[serde(flatten)]
     pub limits: Limits,
@@ -59,6 +62,7 @@ impl Default for Settings {
             demo_patients: 100,
             consent_default: None,
             audit_scope: None,
+            cors_origins: None,
             limits: Limits::default(),
         }
     }
@@ -159,6 +163,11 @@ impl Settings {
         }
     }
 
+    /// Origins whose pages may call the server.
+    pub fn cors_origins(&self) -> &str {
+        self.cors_origins.as_deref().unwrap_or(if self.demo { "*" } else { "" })
+    }
+
     /// The settings as lines of `salus.toml`, secrets hidden; what is not set is a comment.
     pub fn shown(&self) -> String {
         let path = |path: &PathBuf| quoted(&path.display().to_string());
@@ -175,6 +184,7 @@ impl Settings {
             ("demo_patients", Some(self.demo_patients.to_string())),
             ("consent_default", Some(quoted(self.consent_default_name()))),
             ("audit_scope", Some(quoted(self.audit_scope_name()))),
+            ("cors_origins", Some(quoted(self.cors_origins()))),
             ("header_timeout", Some(limits.header_timeout.to_string())),
             ("body_timeout", Some(limits.body_timeout.to_string())),
             ("request_timeout", Some(limits.request_timeout.to_string())),

@@ -7,7 +7,7 @@ use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::validation::is_id;
 
 use crate::app::App;
-use crate::request::{Body, FhirRequest, percent_decoded};
+use crate::request::{Body, FORM, FhirRequest, percent_decoded};
 use crate::route::Route;
 
 /// What a failed request tried, where only its body tells, and the patients it named.
@@ -30,7 +30,7 @@ impl Attempt {
         match &request.body {
             Body::Empty => {}
             Body::Resource(resource) => attempt.resource(app, resource),
-            Body::Bytes(bytes) if request.content_type == "application/x-www-form-urlencoded" => {
+            Body::Bytes(bytes) if request.content_type == FORM => {
                 let parameters: Vec<_> = form_urlencoded::parse(bytes).into_owned().collect();
                 attempt.patients.extend(named(&app.base, resource_type, &parameters));
             }

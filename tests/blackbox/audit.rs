@@ -333,7 +333,7 @@ fn who_asks_for_the_statement_is_on_record() {
     for (method, path, headers, status) in [
         ("GET", "metadata", &[][..], 200),
         ("HEAD", "metadata", &[], 200),
-        ("GET", "metadata?_format=xml", &[], 406),
+        ("GET", "metadata?_format=ttl", &[], 406),
         ("GET", "metadata", &[("accept", "text/html")], 406),
         ("POST", "metadata", &[], 405),
         ("BREW", "metadata", &[], 405),

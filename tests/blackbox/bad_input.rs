@@ -158,7 +158,14 @@ fn resources_that_do_not_fit_the_path_or_r4_are_refused() {
 fn media_types_are_told() {
     let client = client();
     let body = br#"{"resourceType":"Patient"}"#;
-    for kind in ["application/fhir+xml", "text/plain", "application/x-www-form-urlencoded", "nonsense"] {
+    for kind in [
+        "text/turtle",
+        "application/fhir+json; fhirversion=3.0",
+        "application/fhir+json; charset=latin1",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "nonsense",
+    ] {
         let headers = [("content-type", kind)];
         refused(
             &client,
@@ -170,10 +177,12 @@ fn media_types_are_told() {
     }
     let search = Refusal { method: "POST", path: "Patient/_search", status: 415, code: "not-supported", ..POST };
     refused(&client, &Refusal { body, headers: &[("content-type", "application/json")], ..search });
-    for path in ["Patient?_format=xml", "Patient?_format=application/fhir%2Bxml", "Patient?_format=nonsense"] {
+    for path in
+        ["Patient?_format=ttl", "Patient?_format=application/fhir%2Bjson;fhirVersion=3.0", "Patient?_format=nonsense"]
+    {
         refused(&client, &Refusal { path, status: 406, code: "not-supported", ..GET });
     }
-    let headers = [("accept", "application/fhir+xml")];
+    let headers = [("accept", "text/turtle")];
     refused(&client, &Refusal { path: "Patient", headers: &headers, status: 406, code: "not-supported", ..GET });
     // Where the media type is wrong, nothing is written either.
     let value = uuid::Uuid::new_v4().to_string();

@@ -304,6 +304,8 @@ impl Client {
 pub struct Answer {
     pub status: u16,
     pub text: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
     headers: ureq::http::HeaderMap,
 }
 
@@ -314,7 +316,8 @@ impl Answer {
             let name = ureq::http::HeaderName::try_from(*name).ok()?;
             Some((name, ureq::http::HeaderValue::try_from(*value).ok()?))
         };
-        Self { status, text, headers: headers.iter().filter_map(pair).collect() }
+        let bytes = text.clone().into_bytes();
+        Self { status, text, bytes, headers: headers.iter().filter_map(pair).collect() }
     }
 
     /// The body as JSON.
@@ -351,10 +354,11 @@ fn agent() -> ureq::Agent {
 fn send(outcome: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     match outcome {
         Ok(mut response) => {
-            let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap_or_default();
-            Answer { status: response.status().as_u16(), text, headers: response.headers().clone() }
+            let bytes = response.body_mut().with_config().limit(256 << 20).read_to_vec().unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Answer { status: response.status().as_u16(), text, bytes, headers: response.headers().clone() }
         }
-        Err(error) => Answer { status: 0, text: error.to_string(), headers: Default::default() },
+        Err(error) => Answer { status: 0, text: error.to_string(), bytes: Vec::new(), headers: Default::default() },
     }
 }
 

@@ -12,6 +12,7 @@ mod conditional;
 mod consent;
 mod durability;
 mod everything;
+mod formats;
 mod harness;
 mod history;
 mod limits;
@@ -33,6 +34,7 @@ mod smart;
 mod surfaces;
 mod synthea;
 mod transaction;
+mod transport;
 mod wire;
 
 pub(crate) use harness::{Answer, Client, Salus};

@@ -285,14 +285,14 @@ fn what_the_client_accepts_is_negotiated_format_first() {
     for accept in ["application/fhir+json", "application/json", "*/*", "text/html, application/fhir+json;q=0.5"] {
         assert_eq!(client.get_with(&path, &[("accept", accept)]).status, 200, "{accept}");
     }
-    for accept in ["application/fhir+xml", "text/html", "application/fhir+json;q=0", "image/png, application/xml"] {
+    for accept in ["text/turtle", "text/html", "application/fhir+json;q=0", "image/png, text/csv"] {
         let answer = client.get_with(&path, &[("accept", accept)]);
         assert_eq!((answer.status, answer.issue().as_str()), (406, "not-supported"), "{accept}");
         assert!(answer.header("content-type").unwrap().starts_with("application/fhir+json"));
     }
-    let overridden = client.get_with(&format!("{path}?_format=json"), &[("accept", "application/xml")]);
+    let overridden = client.get_with(&format!("{path}?_format=json"), &[("accept", "text/turtle")]);
     assert_eq!(overridden.status, 200, "_format overrides Accept");
-    let overridden = client.get_with(&format!("{path}?_format=xml"), &[("accept", "application/json")]);
+    let overridden = client.get_with(&format!("{path}?_format=ttl"), &[("accept", "application/json")]);
     assert_eq!(overridden.status, 406);
     let pretty = client.get(&format!("{path}?_pretty=true"));
     assert!(pretty.status == 200 && pretty.text.contains('\n'), "_pretty is honoured: {}", pretty.text);

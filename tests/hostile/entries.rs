@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
+use salus::media::{Accept, Format, body_type};
 use salus::request::{FhirRequest, Verb, percent_decoded};
 use salus::route::Route;
 use salus::subjects;
@@ -75,6 +76,7 @@ pub fn resource(bytes: &[u8]) -> bool {
 
 fn resource_of(r4: &Definitions, resource: &Value<'_>) {
     let _ = validation::validate(resource, r4);
+    let _ = xml::write(resource, r4, xml::Layout::Pretty);
     let kind = resource.get_str("resourceType").unwrap_or_default();
     if r4.is_resource_type(kind) {
         let facts = Facts::of(r4, BASE, kind, resource.get_str("id").unwrap_or_default(), resource);
@@ -107,7 +109,7 @@ fn requested(r4: &Definitions, method: &str, url: &str) -> bool {
     }
     let kind = route.as_ref().map_or("Observation", Route::type_name).to_owned();
     let _ = subjects::named(BASE, &kind, &parameters);
-    let _ = (request.target(), request.pretty(), request.strict());
+    let _ = (request.target(), request.strict());
     let context = match route.as_ref().ok().and_then(|route| route.compartment.clone()) {
         Some(of) => SearchContext::compartment(r4, of, Some(&kind)).ok(),
         None if kind.is_empty() => Some(SearchContext::system(r4)),
@@ -121,6 +123,15 @@ fn requested(r4: &Definitions, method: &str, url: &str) -> bool {
         let _ = (DateTime::parse_search(value), Decimal::parse(value));
     }
     route.is_ok()
+}
+
+/// Any text as `Accept` and as `Content-Type`: what is accepted is one of the formats that are named.
+pub fn media(text: &str) -> bool {
+    let accept = Accept::parse(text);
+    let _ = Format::named(&body_type(text));
+    let wanted = Format::wanted(None, Some(&accept));
+    let _ = (Format::wanted(Some(text), None), accept.rank(&["text/plain"]));
+    wanted.is_ok_and(|format| accept.rank_of(format).is_some())
 }
 
 /// Any text as scopes: written they read as the same, and none is granted that was not registered.

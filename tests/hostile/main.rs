@@ -45,6 +45,12 @@ const SCOPES: [&str; 3] = [
     "system/AuditEvent.rs?_security=R&category=a,b system/*.r patient/*.ds",
 ];
 
+const MEDIA: [&str; 3] = [
+    "text/html, application/xhtml+xml, application/xml;q=0.9, image/webp;level=1, */*;q=0.800",
+    "application/fhir+json; fhirVersion=4.0; charset=\"utf-8\"",
+    "application/*;q=1, application/fhir+xml;profile=\"a,b;q=0\";q=0.001, *;q=0",
+];
+
 const FORMS: [&str; 2] = [
     concat!(
         "grant_type=client_credentials&scope=system%2F*.rs&client_assertion_type=",
@@ -111,6 +117,11 @@ fn requests() {
 #[test]
 fn scopes() {
     attack_text(&SCOPES, entries::scopes);
+}
+
+#[test]
+fn media_types() {
+    attack_text(&MEDIA, entries::media);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use salus_store::{Settings as StoreSettings, Store};
 use super::complain;
 use crate::app::App;
 use crate::interactions::capabilities;
+use crate::layers;
 use crate::limits::Slots;
 use crate::pages::Pages;
 use crate::settings::Settings;
@@ -151,11 +152,13 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
     };
     let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
     let base = settings.base();
+    let cors = layers::cors(settings.cors_origins())?;
     Ok(App {
-        capabilities: capabilities::statement(&definitions, &base, auth.config()).into(),
+        capabilities: capabilities::statement(&definitions, &base, auth.config(), cors.is_some()).into(),
         pages: Pages::new(&definitions, &settings.origin(), settings.demo),
         metrics: Default::default(),
         probing: Default::default(),
+        cors,
         limits: settings.limits.clone(),
         slots: Slots::new(settings.limits.most_requests),
         store,

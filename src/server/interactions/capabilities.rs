@@ -22,9 +22,9 @@ pub const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-syst
 
 /// The CapabilityStatement of the server at the FHIR base `base`.
 ///
-/// Its `date` is that of this version of Salus ([`crate::RELEASED`]): what a server can do changes with
+/// `cors` is whether pages of other origins may call. Its `date` is that of this version of Salus ([`crate::RELEASED`]): what a server can do changes with
 /// its version, not with its restarts.
-pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig) -> String {
+pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors: bool) -> String {
     let resources: Vec<String> = definitions.resource_types().map(|name| resource(definitions, name)).collect();
     format!(
         concat!(
@@ -33,14 +33,14 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig) -> St
             r#""publisher":"Salus","description":"What this Salus server can do.","kind":"instance","#,
             r#""software":{{"name":"Salus","version":"{version}","releaseDate":"{date}"}},"#,
             r#""implementation":{{"description":"Salus FHIR server","url":{base}}},"fhirVersion":"4.0.1","#,
-            r#""format":["application/fhir+json","json"],"rest":[{{"mode":"server","security":{security},"#,
-            r#""resource":[{resources}],"interaction":{interactions},"searchParam":{common}}}]}}"#
+            r#""format":["application/fhir+json","application/fhir+xml","json","xml"],"rest":[{{"mode":"server","#,
+            r#""security":{security},"resource":[{resources}],"interaction":{interactions},"searchParam":{common}}}]}}"#
         ),
         canonical = CANONICAL_BASE,
         version = env!("CARGO_PKG_VERSION"),
         date = crate::RELEASED,
         base = quoted(base),
-        security = security(auth),
+        security = security(auth, cors),
         resources = resources.join(","),
         interactions = coded(&SYSTEM_INTERACTIONS),
         common = common_parameters(),
@@ -62,16 +62,17 @@ fn common_parameters() -> String {
 }
 
 /// SMART App Launch 2.2, "Conformance": the endpoints as an extension, beside the discovery document.
-fn security(auth: &AuthConfig) -> String {
+fn security(auth: &AuthConfig, cors: bool) -> String {
     format!(
         concat!(
             r#"{{"extension":[{{"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris","#,
             r#""extension":[{{"url":"token","valueUri":{token}}},{{"url":"introspect","valueUri":{introspect}}},"#,
-            r#"{{"url":"revoke","valueUri":{revoke}}}]}}],"cors":false,"#,
+            r#"{{"url":"revoke","valueUri":{revoke}}}]}}],"cors":{cors},"#,
             r#""service":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service","#,
             r#""code":"SMART-on-FHIR"}}]}}],"#,
             r#""description":"Access tokens by SMART Backend Services. Scopes, Consent and purpose of use bound every answer; what may not be seen answers as what does not exist."}}"#
         ),
+        cors = cors,
         token = quoted(&auth.token_endpoint()),
         introspect = quoted(&auth.introspection_endpoint()),
         revoke = quoted(&auth.revocation_endpoint()),

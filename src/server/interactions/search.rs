@@ -10,7 +10,7 @@ use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::interactions::page_link::{self, CURSOR};
-use crate::request::{Body, FhirRequest};
+use crate::request::{Body, FORM, FhirRequest};
 use crate::response::FhirResponse;
 use crate::route::Route;
 use crate::subjects;
@@ -73,9 +73,8 @@ pub(crate) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Fai
     if let Body::Bytes(bytes) = &act.request.body
         && !bytes.is_empty()
     {
-        if !matches!(act.request.content_type.as_str(), "application/x-www-form-urlencoded" | "") {
-            let message = "_search takes application/x-www-form-urlencoded";
-            return Err(Failure::new(415, IssueCode::NotSupported, message));
+        if !matches!(act.request.content_type.as_str(), FORM | "") {
+            return Err(Failure::new(415, IssueCode::NotSupported, format!("_search takes {FORM}")));
         }
         parameters.extend(form_urlencoded::parse(bytes).into_owned());
         FhirRequest::expect_no_token(&parameters)?;

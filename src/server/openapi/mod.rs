@@ -35,7 +35,7 @@ pub fn document(definitions: &Definitions, origin: &str) -> OpenApi {
         .title("Salus")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "A SMART-on-FHIR R4 server with clinical models in the process. Which resource types, search parameters and operations there are, /fhir/metadata says in FHIR's own terms.",
+            "A SMART-on-FHIR R4 server with clinical models in the process. Which resource types, search parameters and operations there are, /fhir/metadata says in FHIR's own terms. Resources are described here in JSON; they are taken and given in XML (application/fhir+xml) as well, by Content-Type, Accept or _format.",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
