@@ -17,13 +17,17 @@ pub struct HistoryQuery {
     pub id: Option<String>,
     /// Only versions since then (`_since`), microseconds.
     pub since: Option<i64>,
+    /// Only versions that were current at some moment from the first to just before the second (`_at`), microseconds.
+    pub at: Option<(i64, i64)>,
+    /// Whether the oldest come first (`_sort=_lastUpdated`).
+    pub ascending: bool,
     /// Most entries of the page.
     pub count: i64,
     /// Where the page starts: after this version, as [`HistoryPage::next`] gave it.
     pub after: Option<(i64, u128, i32)>,
 }
 
-/// A page of a history, newest first.
+/// A page of a history.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
     /// The versions, each with whether it created the resource: as its first version, or after a deletion.
@@ -35,7 +39,7 @@ pub struct HistoryPage {
 }
 
 impl Store {
-    /// A page of a history, newest first; deletions are entries without a body.
+    /// A page of a history; deletions are entries without a body.
     ///
     /// # Errors
     /// [`Error::NotFound`] where an instance has no version the caller may see.
@@ -57,8 +61,8 @@ impl Store {
         let total = self.versions(client, access, query).await?;
         if let (0, Some(resource_type), Some(id)) = (total, &query.resource_type, &query.id) {
             // Nothing new is not the same as nothing at all.
-            let ever = HistoryQuery { since: None, ..query.clone() };
-            if query.since.is_none() || self.versions(client, access, &ever).await? == 0 {
+            let ever = HistoryQuery { since: None, at: None, ..query.clone() };
+            if (query.since.is_none() && query.at.is_none()) || self.versions(client, access, &ever).await? == 0 {
                 return Err(Error::NotFound { resource_type: resource_type.clone(), id: id.clone() });
             }
         }
@@ -102,10 +106,12 @@ impl Store {
         sql.push(") v");
         if page {
             if let Some((updated, rid, version)) = query.after {
-                sql.push(" WHERE (v.updated, v.rid, v.version) < (").bind(updated).push(", ");
-                sql.bind(salus_fhir::Key(rid)).push(", ").bind(version).push(")");
+                sql.push(" WHERE (v.updated, v.rid, v.version) ").push(if query.ascending { "> (" } else { "< (" });
+                sql.bind(updated).push(", ").bind(salus_fhir::Key(rid)).push(", ").bind(version).push(")");
             }
-            sql.push(" ORDER BY v.updated DESC, v.rid DESC, v.version DESC LIMIT ").bind(query.count + 1);
+            let order = if query.ascending { "" } else { " DESC" };
+            sql.push(&format!(" ORDER BY v.updated{order}, v.rid{order}, v.version{order} LIMIT "))
+                .bind(query.count + 1);
         }
         sql
     }
@@ -115,6 +121,17 @@ impl Store {
         self.write_visible(view, query, row, sql);
         if let (Some(resource_type), Some(id)) = (&query.resource_type, &query.id) {
             sql.push(" AND ").push(row).push(".rid = ").bind(Self::rid(resource_type, id));
+        }
+        if let Some((from, to)) = query.at {
+            // It was there before the end, and the next one came after the beginning.
+            sql.push(" AND ").push(row).push(".updated < ").bind(to).push(" AND (").push(row).push(".updated >= ");
+            sql.bind(from).push(" OR NOT (");
+            for (position, table) in ["resource", "resource_history"].iter().enumerate() {
+                sql.push(if position > 0 { " OR EXISTS (SELECT FROM " } else { "EXISTS (SELECT FROM " }).push(table);
+                sql.push(" n WHERE n.tenant = ").push(row).push(".tenant AND n.rid = ").push(row).push(".rid");
+                sql.push(" AND n.version = ").push(row).push(".version + 1 AND n.updated <= ").bind(from).push(")");
+            }
+            sql.push("))");
         }
         if let Some(since) = query.since {
             sql.push(" AND ").push(row).push(".updated >= ").bind(since);

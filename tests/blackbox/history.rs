@@ -132,6 +132,42 @@ fn since_leaves_out_what_is_older() {
 }
 
 #[test]
+fn at_gives_what_was_current_then_and_sort_turns_it_round() {
+    let client = client();
+    let id = five_versions(&client);
+    let updated = |version: usize| {
+        let history = client.get(&format!("Patient/{id}/_history?_sort=_lastUpdated")).json();
+        entries(&history)[version - 1]["response"]["lastModified"].as_str().unwrap().to_owned()
+    };
+    let versions = |query: &str| -> Vec<String> {
+        let answer = client.get(&format!("Patient/{id}/_history?{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let etag = |entry: &Value| entry["response"]["etag"].as_str().unwrap().trim_matches(['W', '/', '"']).to_owned();
+        let found: Vec<String> = entries(&answer.json()).iter().map(etag).collect();
+        assert_eq!(answer.json()["total"], found.len(), "{query}");
+        found
+    };
+    assert_eq!(versions("_sort=_lastUpdated"), ["1", "2", "3", "4", "5"]);
+    assert_eq!(versions("_sort=-_lastUpdated"), ["5", "4", "3", "2", "1"]);
+    // Instants are told to the millisecond; what came in the same one may be current in it too.
+    assert!(versions(&format!("_at={}", updated(2))).contains(&"2".to_owned()));
+    assert!(!versions(&format!("_at={}", updated(5))).contains(&"1".to_owned()));
+    assert_eq!(versions("_at=2999"), ["5"]);
+    assert!(versions("_at=2001-01-01").is_empty());
+    let mut page = client.get(&format!("Patient/{id}/_history?_sort=_lastUpdated&_count=2")).json();
+    let mut told = Vec::new();
+    loop {
+        told.extend(entries(&page).iter().map(|entry| entry["response"]["etag"].as_str().unwrap().to_owned()));
+        let Some(url) = next(&page) else { break };
+        page = client.get(&url).json();
+    }
+    assert_eq!(told, (1..=5).map(|version| format!("W/\"{version}\"")).collect::<Vec<_>>());
+    for bad in ["_at=then", "_sort=name"] {
+        assert_eq!(client.get(&format!("Patient/{id}/_history?{bad}")).status, 400, "{bad}");
+    }
+}
+
+#[test]
 fn type_and_system_histories_hold_deletions_newest_first() {
     let client = client();
     let before = client.create(&json!({"resourceType": "Basic", "code": {"text": "before"}}));

@@ -8,12 +8,15 @@ use salus_store::{HistoryQuery, Version};
 use crate::bundle::{BundleWriter, quoted};
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::interactions::search::encode_query;
 use crate::response::FhirResponse;
 
 const DEFAULT_COUNT: i64 = 50;
 const MOST_ENTRIES: i64 = 1000;
+/// Where a page starts; made by `next` links only.
+const AFTER: &str = "_after";
 
-/// Lists versions, newest first.
+/// Lists versions, newest first unless `_sort` says otherwise.
 ///
 /// # Errors
 /// 404 where an instance has no version the caller may see, 400 for parameters that cannot be read.
@@ -23,12 +26,10 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let mut bundle = BundleWriter::new("history", Some(page.total));
     let mut links = vec![("self", format!("{}/{}", act.app.base, act.request.target()))];
     if let Some((updated, rid, version)) = page.next {
-        let count = query.count;
-        let since = query.since.map(|since| format!("&_since={}", instant(since))).unwrap_or_default();
-        links.push((
-            "next",
-            format!("{}/{}?_count={count}{since}&_after={updated}.{rid:x}.{version}", act.app.base, act.request.path),
-        ));
+        let mut further: Vec<(String, String)> = act.request.parameters();
+        further.retain(|(name, _)| name != AFTER);
+        further.push((AFTER.to_owned(), format!("{updated}.{rid:x}.{version}")));
+        links.push(("next", format!("{}/{}?{}", act.app.base, act.request.path, encode_query(&further))));
     }
     bundle.links(&links);
     for (version, created) in &page.versions {
@@ -64,7 +65,16 @@ fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {
                 let since = DateTime::parse_search(&value).map_err(|_| bad("an instant"))?;
                 query.since = Some(since.interval.low);
             }
-            "_after" => query.after = Some(cursor(&value).ok_or_else(|| bad("what a next link gave"))?),
+            "_at" => {
+                let at = DateTime::parse_search(&value).map_err(|_| bad("a date or an instant"))?.interval;
+                query.at = Some((at.low, at.high));
+            }
+            "_sort" => match value.as_str() {
+                "_lastUpdated" => query.ascending = true,
+                "-_lastUpdated" => query.ascending = false,
+                _ => return Err(bad("_lastUpdated or -_lastUpdated")),
+            },
+            AFTER => query.after = Some(cursor(&value).ok_or_else(|| bad("what a next link gave"))?),
             "_format" | "_pretty" => {}
             _ => {
                 let message = format!("history has no parameter '{name}' here");

@@ -28,7 +28,12 @@ const IF_MATCH: (&str, &str) = ("If-Match", "The version it must have, W/\"2\"; 
 pub(super) const CRITERIA: &str = "criteria";
 const ONE_MATCH: (&str, &str) = (CRITERIA, "Search parameters of the type, which must match at most one resource");
 
-const PAGED: Pairs = &[("_count", "Most entries of a page"), ("_since", "Only versions from this instant on")];
+const PAGED: Pairs = &[
+    ("_count", "Most entries of a page"),
+    ("_since", "Only versions from this instant on"),
+    ("_at", "Only versions that were current at some moment of this time"),
+    ("_sort", "-_lastUpdated, newest first, or _lastUpdated"),
+];
 const SEARCH: Pairs = &[
     (CRITERIA, "Search parameters of the type, as the CapabilityStatement lists them"),
     ("_id", "Logical ids"),
