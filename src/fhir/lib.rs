@@ -18,6 +18,7 @@ pub mod fhirpath;
 pub mod json;
 pub mod outcome;
 pub mod packages;
+pub mod patch;
 pub mod search;
 pub mod validation;
 pub mod xml;

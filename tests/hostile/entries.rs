@@ -13,7 +13,9 @@ use salus_access::{Scope, Wildcard, narrow, parse_scopes};
 use salus_analytics::{FeatureObservation, Stay, Subject};
 use salus_auth::{IntrospectionRequest, RevocationRequest, TokenRequest};
 use salus_fhir::datatypes::{DateTime, Decimal};
+use salus_fhir::fhirpath::{Environment, Expression, Node};
 use salus_fhir::json::{Limits, Value, parse, parse_bytes};
+use salus_fhir::patch::Patch;
 use salus_fhir::{Definitions, packages, validation, xml};
 use salus_store::audit::AuditQuery;
 use salus_store::facts::Facts;
@@ -132,6 +134,36 @@ pub fn media(text: &str) -> bool {
     let wanted = Format::wanted(None, Some(&accept));
     let _ = (Format::wanted(Some(text), None), accept.rank(&["text/plain"]));
     wanted.is_ok_and(|format| accept.rank_of(format).is_some())
+}
+
+/// Any text as FHIRPath, run over a resource of each sort: it ends within its steps.
+pub fn expression(text: &str) -> bool {
+    let Some(r4) = R4.as_deref() else { return false };
+    let Ok(expression) = Expression::parse(text) else { return false };
+    for resource in [include_str!("samples/patient.json"), include_str!("samples/observation.json")] {
+        let resource = parse(resource, &Limits::default()).expect("a good sample");
+        let environment = Environment::new(r4).with_resource(&resource).with_steps(20_000);
+        let _ = expression.evaluate(&environment, Node::resource(&resource, r4));
+    }
+    true
+}
+
+/// Any bytes as a patch, of either form: what it makes of a patient is JSON that can be read again.
+pub fn patch(bytes: &[u8]) -> bool {
+    let Some(r4) = R4.as_deref() else { return false };
+    let Ok(document) = parse_bytes(bytes, &Limits::default()) else { return false };
+    let patient = parse(include_str!("samples/patient.json"), &Limits::default()).expect("a good sample");
+    let patches = [Patch::json(document.clone()), Patch::fhir_path(document, r4)];
+    for patch in patches.iter().flatten() {
+        match patch.apply(patient.clone(), r4) {
+            Ok(patched) => {
+                let text = patched.to_string();
+                assert_eq!(parse(&text, &Limits::default()).expect("what was written can be read"), patched);
+            }
+            Err(error) => assert!(matches!(error.status(), 400 | 422)),
+        }
+    }
+    patches.iter().any(Result::is_ok)
 }
 
 /// Any text as scopes: written they read as the same, and none is granted that was not registered.

@@ -39,6 +39,39 @@ const REQUESTS: [&str; 14] = [
     "GET _history?_since=2020-01-01T00:00:00Z&_count=5&_after=1.ff.3",
 ];
 
+const EXPRESSIONS: [&str; 8] = [
+    "Patient.name.where(use = 'official' and given.exists()).select(given.first() & ' ' & family)",
+    "Observation.value.ofType(Quantity).value > 4.0 'mg' or (value as Quantity).unit.matches('^m(g|mol)/')",
+    "descendants().where($this is Coding).repeat(children()).distinct().count() * 2 div 3 mod 5",
+    "iif(birthDate <= today() - 18 years, @2020-01-01T10:00:00.000+02:00.toString(), {}).trace('x')",
+    "name.given.aggregate($total + $this.length(), 0) in (1 | 2 | 3.50).union(%resource.id.length())",
+    "'a,b,c'.split(',').join('-').replaceMatches('(a)-', '$1\\u0041').substring(1, 2).indexOf('`')",
+    "extension('http://e').value.toQuantity('kg').lowBoundary(6) ~ 1.587.highBoundary() // end",
+    "managingOrganization.resolve().memberOf(%`vs-x`) implies text.div.htmlChecks() xor active.not()",
+];
+
+const PATCHES: [&str; 3] = [
+    concat!(
+        r#"[{"op":"test","path":"/resourceType","value":"Patient"},{"op":"add","path":"/name/-","value":{"text":"a"}},"#,
+        r#"{"op":"copy","from":"/name/0","path":"/name/1"},{"op":"move","from":"/name/0","path":"/contact"},"#,
+        r#"{"op":"replace","path":"/id","value":1.50},{"op":"remove","path":"/id"}]"#
+    ),
+    concat!(
+        r#"{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"add"},"#,
+        r#"{"name":"path","valueString":"Patient"},{"name":"name","valueString":"contact"},{"name":"value","part":["#,
+        r#"{"name":"name","valueHumanName":{"text":"a"}},{"name":"gender","valueCode":"male"}]}]},"#,
+        r#"{"name":"operation","part":[{"name":"type","valueCode":"delete"},{"name":"path","valueString":"name[0].given[0]"}]}]}"#
+    ),
+    concat!(
+        r#"{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"insert"},"#,
+        r#"{"name":"path","valueString":"Patient.name"},{"name":"index","valueInteger":0},{"name":"value","valueHumanName":"#,
+        r#"{"family":"f"}}]},{"name":"operation","part":[{"name":"type","valueCode":"move"},"#,
+        r#"{"name":"path","valueString":"name"},{"name":"source","valueInteger":0},{"name":"destination","valueInteger":1}]},"#,
+        r#"{"name":"operation","part":[{"name":"type","valueCode":"replace"},{"name":"path","valueString":"birthDate"},"#,
+        r#"{"name":"value","valueDate":"2020-01-01"}]}]}"#
+    ),
+];
+
 const SCOPES: [&str; 3] = [
     "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|exam user/*.cruds",
     "launch/patient openid fhirUser offline_access system/*.* patient/Patient.read user/Patient.write",
@@ -111,6 +144,20 @@ fn xml() {
 fn requests() {
     if definitions_are_there() {
         attack_text(&REQUESTS, entries::request);
+    }
+}
+
+#[test]
+fn expressions() {
+    if definitions_are_there() {
+        attack_text(&EXPRESSIONS, entries::expression);
+    }
+}
+
+#[test]
+fn patches() {
+    if definitions_are_there() {
+        attack(&PATCHES, entries::patch);
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Run<'a, 'e> {
     pub env: &'e Environment<'a>,
     pub types: &'a Types,
     pub now: Option<i64>,
+    steps: u64,
     steps_left: u64,
 }
 
@@ -58,8 +59,13 @@ pub(super) fn truth(items: &[Item<'_>], what: &str) -> Result<Option<bool>, Fhir
 }
 
 impl<'a, 'e> Run<'a, 'e> {
-    pub fn new(env: &'e Environment<'a>) -> Self {
-        Self { env, types: env.definitions().types(), now: env.now(), steps_left: env.steps() }
+    pub fn new(env: &'e Environment<'a>, steps: u64) -> Self {
+        Self { env, types: env.definitions().types(), now: env.now(), steps, steps_left: steps }
+    }
+
+    /// Steps that were not taken.
+    pub fn steps_left(&self) -> u64 {
+        self.steps_left
     }
 
     /// Counts steps, and stops where there are too many.
@@ -69,7 +75,7 @@ impl<'a, 'e> Run<'a, 'e> {
                 self.steps_left = left;
                 Ok(())
             }
-            None => Err(FhirPathError::TooCostly(self.env.steps())),
+            None => Err(FhirPathError::TooCostly(self.steps)),
         }
     }
 

@@ -62,9 +62,36 @@ impl Expression {
         environment: &Environment<'a>,
         input: impl Into<Item<'a>>,
     ) -> Result<Vec<Item<'a>>, FhirPathError> {
+        self.evaluate_within(environment, input, &mut environment.steps())
+    }
+
+    /// As [`evaluate`](Self::evaluate), with so many steps left, which are counted down: for several
+    /// evaluations that together may take no more than that.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_within<'a>(
+        &'a self,
+        environment: &Environment<'a>,
+        input: impl Into<Item<'a>>,
+        steps_left: &mut u64,
+    ) -> Result<Vec<Item<'a>>, FhirPathError> {
         let input = input.into();
         let this = std::slice::from_ref(&input);
-        Run::new(environment).eval(&self.ast, Scope { this, index: None, total: &[] })
+        let mut run = Run::new(environment, *steps_left);
+        let outcome = run.eval(&self.ast, Scope { this, index: None, total: &[] });
+        *steps_left = run.steps_left();
+        outcome
+    }
+
+    /// For a path that ends with the name of an element, the path before that, and the name: where a
+    /// new element has to go. None for all others.
+    pub fn split_last(&self) -> Option<(Self, &str)> {
+        match &self.ast {
+            ast::Ast::Member(Some(on), name) => Some((Self { text: self.text.clone(), ast: (**on).clone() }, name)),
+            ast::Ast::Member(None, name) => Some((Self { text: self.text.clone(), ast: ast::Ast::This }, name)),
+            _ => None,
+        }
     }
 
     /// Whether it holds for `input`, as an invariant or a filter asks: None where the result is
