@@ -17,6 +17,7 @@ CREATE TABLE resource (
     deleted boolean NOT NULL,
     method  text    COLLATE "C" NOT NULL, -- POST, PUT, PATCH or DELETE: what made this version
     keys    uuid[]  NOT NULL,           -- every fact: what the access predicate and filters test
+    indexed integer NOT NULL,           -- how many of them, from the first, stand in search_index
     patients text[] COLLATE "C" NOT NULL, -- ids of the patients whose compartments it is in, for the audit
     body    text    COLLATE "C",        -- as sent, with id and meta set; null when deleted
     PRIMARY KEY (tenant, rid)
@@ -24,7 +25,7 @@ CREATE TABLE resource (
 -- Type and system history, _lastUpdated searches, incremental export and re-indexing.
 CREATE INDEX resource_updated ON resource (tenant, type, updated, rid);
 
--- The versions before the current one. Same columns, so that both answer to the same predicate.
+-- The versions before the current one. The columns that the predicate asks for are the same.
 CREATE TABLE resource_history (
     tenant  integer NOT NULL,
     rid     uuid    NOT NULL,
@@ -76,6 +77,84 @@ CREATE TABLE search_string (
 -- Replacing the strings of a resource that changed; string conditions on a row found otherwise. Led by the row, so
 -- that it is never mistaken for a way to read all strings of a tenant.
 CREATE INDEX search_string_row ON search_string (rid, tenant);
+
+-- Writes rows of many changes, laid out as columns; what lies end to end in one array is cut at `_starts` and
+-- `_ends`. Rows of version 1 are new; all others replace the version before, which goes to the history, and are
+-- listed in `replaced` as well. Index rows come in the order of the key, so that neighbouring pages are touched
+-- together. A function, so that a commit of many requests is one message to the server and one answer.
+--
+-- Plans are made once a connection, perhaps while the tables are still empty, and then must not come to read whole
+-- ones: each row is one probe.
+--
+-- Raises serialization_failure where a row is not at the version before (unique_violation where it is there
+-- already): another transaction was first, and nothing of this one may stay.
+CREATE FUNCTION write_rows(
+    of_tenant integer,
+    rids uuid[], patient_keys uuid[], types text[], ids text[], versions integer[], times bigint[], sorts bigint[],
+    deletions boolean[], methods text[], bodies text[], all_keys uuid[], key_starts integer[], key_ends integer[],
+    indexed_keys integer[], all_patients text[], patient_starts integer[], patient_ends integer[],
+    replaced uuid[],
+    removed_keys uuid[], removed_sorts bigint[], removed_rids uuid[], removed_lows bigint[],
+    added_keys uuid[], added_sorts bigint[], added_rids uuid[], added_lows bigint[], added_highs bigint[],
+    added_patients uuid[],
+    string_keys uuid[], string_values text[], string_rids uuid[], string_ordinals smallint[], string_exacts text[],
+    string_sorts bigint[], string_patients uuid[]
+) RETURNS void LANGUAGE plpgsql SET enable_hashjoin = off AS $$
+DECLARE
+    updated_rows integer;
+BEGIN
+    IF cardinality(replaced) > 0 THEN
+        -- Locked first, in the one order that all lock rows in, so that no two wait for each other.
+        INSERT INTO resource_history (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys,
+                                      patients, body)
+        SELECT tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, patients, body
+        FROM resource WHERE tenant = of_tenant AND rid = ANY (replaced) ORDER BY rid FOR NO KEY UPDATE;
+        -- A deletion keeps what the predicate asks for, so that the same callers see that the resource is gone.
+        UPDATE resource r
+        SET patient = u.patient, version = u.version, updated = u.updated, sort = u.sort, deleted = u.deleted,
+            method = u.method, indexed = u.indexed, patients = all_patients[u.patient_start:u.patient_end],
+            keys = CASE WHEN u.deleted THEN r.keys ELSE all_keys[u.key_start:u.key_end] END, body = u.body
+        FROM unnest(rids, patient_keys, versions, times, sorts, deletions, methods, key_starts, key_ends,
+                    indexed_keys, patient_starts, patient_ends, bodies)
+             AS u(rid, patient, version, updated, sort, deleted, method, key_start, key_end, indexed, patient_start,
+                  patient_end, body)
+        WHERE r.tenant = of_tenant AND r.rid = u.rid AND r.version = u.version - 1 AND u.version > 1;
+        GET DIAGNOSTICS updated_rows = ROW_COUNT;
+        IF updated_rows <> cardinality(replaced) THEN
+            RAISE EXCEPTION 'another request changed the same resource' USING ERRCODE = 'serialization_failure';
+        END IF;
+        DELETE FROM search_string WHERE tenant = of_tenant AND rid = ANY (replaced);
+    END IF;
+    IF cardinality(rids) > cardinality(replaced) THEN
+        INSERT INTO resource (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, indexed,
+                              patients, body)
+        SELECT of_tenant, u.rid, u.patient, u.type, u.id, u.version, u.updated, u.sort, u.deleted, u.method,
+               all_keys[u.key_start:u.key_end], u.indexed, all_patients[u.patient_start:u.patient_end], u.body
+        FROM unnest(rids, patient_keys, types, ids, versions, times, sorts, deletions, methods, key_starts, key_ends,
+                    indexed_keys, patient_starts, patient_ends, bodies)
+             AS u(rid, patient, type, id, version, updated, sort, deleted, method, key_start, key_end, indexed,
+                  patient_start, patient_end, body)
+        WHERE u.version = 1;
+    END IF;
+    IF cardinality(removed_keys) > 0 THEN
+        DELETE FROM search_index x
+        USING unnest(removed_keys, removed_sorts, removed_rids, removed_lows) AS u(key, sort, rid, low)
+        WHERE x.tenant = of_tenant AND x.key = u.key AND x.sort = u.sort AND x.rid = u.rid AND x.low = u.low;
+    END IF;
+    IF cardinality(added_keys) > 0 THEN
+        INSERT INTO search_index (tenant, key, sort, rid, low, high, patient)
+        SELECT of_tenant, u.key, u.sort, u.rid, u.low, u.high, u.patient
+        FROM unnest(added_keys, added_sorts, added_rids, added_lows, added_highs, added_patients)
+             AS u(key, sort, rid, low, high, patient);
+    END IF;
+    IF cardinality(string_keys) > 0 THEN
+        INSERT INTO search_string (tenant, key, value, rid, ordinal, exact, sort, patient)
+        SELECT of_tenant, u.key, u.value, u.rid, u.ordinal, u.exact, u.sort, u.patient
+        FROM unnest(string_keys, string_values, string_rids, string_ordinals, string_exacts, string_sorts,
+                    string_patients)
+             AS u(key, value, rid, ordinal, exact, sort, patient);
+    END IF;
+END $$;
 
 -- Active Consents, a row a provision. See salus_access::consent for what the columns mean.
 CREATE TABLE consent_rule (
@@ -189,6 +268,30 @@ CREATE TABLE audit_patient (
     seq     bigint  NOT NULL,
     PRIMARY KEY (tenant, patient, seq)
 );
+
+-- Appends events. The patients of events with several lie end to end in one array.
+CREATE FUNCTION append_audit(
+    of_tenant integer, times bigint[], patient_keys uuid[], actions text[], records text[],
+    all_patients uuid[], patient_starts integer[], patient_ends integer[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(all_patients) = 0 THEN
+        INSERT INTO audit_event (tenant, recorded, patient, action, record)
+        SELECT of_tenant, u.recorded, u.patient, u.action, u.record
+        FROM unnest(times, patient_keys, actions, records) AS u(recorded, patient, action, record);
+        RETURN;
+    END IF;
+    WITH u AS MATERIALIZED (
+        SELECT nextval('audit_seq') AS seq, e.*
+        FROM unnest(times, patient_keys, actions, records, patient_starts, patient_ends)
+             AS e(recorded, patient, action, record, patient_start, patient_end)
+    ), event AS (
+        INSERT INTO audit_event (tenant, seq, recorded, patient, action, record)
+        SELECT of_tenant, u.seq, u.recorded, u.patient, u.action, u.record FROM u
+    )
+    INSERT INTO audit_patient (tenant, patient, seq)
+    SELECT of_tenant, p, u.seq FROM u, unnest(all_patients[u.patient_start:u.patient_end]) AS p;
+END $$;
 
 -- The key under which a reference from one parameter to one resource stands; salus_fhir::Key::reference
 -- computes the same. In SQL it lets chains and _has go from rows to what they point at.

@@ -129,6 +129,7 @@ impl Error {
             Self::DiskFull => Self::DiskFull,
             Self::TimedOut => Self::TimedOut,
             Self::Unavailable(message) => Self::Unavailable(message.clone()),
+            Self::Audit(message) => Self::Audit(message.clone()),
             other => Self::Internal(other.to_string()),
         }
     }

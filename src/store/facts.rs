@@ -29,8 +29,10 @@ pub struct Facts {
     pub(crate) subjects: usize,
     /// Natural date, microseconds; `None` where it has none.
     pub(crate) sort: Option<i64>,
-    /// All facts.
+    /// All facts, first those that have entries.
     pub(crate) keys: Vec<Key>,
+    /// How many of them have.
+    pub(crate) indexed: usize,
     /// Rows of `search_index`.
     pub(crate) entries: Vec<Entry>,
     /// Rows of `search_string`.
@@ -191,9 +193,8 @@ impl Facts {
             .keys
             .extend(consent_keys::row_label_keys(labels.iter().map(|(system, code)| (system.as_str(), code.as_str()))));
         add_codes(resource, &mut facts.keys);
-        facts.keys.sort_unstable();
-        facts.keys.dedup();
         facts.keep_entries_apart();
+        facts.order_keys();
         facts.strings.dedup();
         facts
     }
@@ -327,6 +328,18 @@ impl Facts {
     fn add_reference_identifier(&mut self, resource_type: &str, code: &str, system: Option<&str>, value: &str) {
         self.keys.push(reference_identifier_key(resource_type, code, Some(system.unwrap_or("")), value));
         self.keys.push(reference_identifier_key(resource_type, code, None, value));
+    }
+
+    /// Puts the keys of its entries before all others, each once, so that the row tells which of them they are.
+    fn order_keys(&mut self) {
+        let mut keys: Vec<Key> = self.entries.iter().map(|entry| entry.key).collect();
+        keys.dedup();
+        self.indexed = keys.len();
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        self.keys.retain(|key| keys.binary_search(key).is_err());
+        keys.append(&mut self.keys);
+        self.keys = keys;
     }
 
     /// Entries of one key differ in `low`, which is part of the primary key: intervals that begin together are

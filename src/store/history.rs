@@ -95,13 +95,13 @@ impl Store {
         } else {
             sql.push("SELECT count(*)");
         }
-        sql.push(
-            " FROM (SELECT h.* FROM resource_history h JOIN resource r ON r.tenant = h.tenant AND r.rid = h.rid WHERE ",
-        );
+        let of = |row: &str| format!("{row}.tenant, {row}.rid, {row}.deleted, {}", columns(row));
+        sql.push(" FROM (SELECT ").push(&of("h")).push(" FROM resource_history h JOIN resource r");
+        sql.push(" ON r.tenant = h.tenant AND r.rid = h.rid WHERE ");
         self.write_versions(&view.of_former(), query, "h", &mut sql);
         sql.push(" AND ");
         self.write_visible(&view, query, "r", &mut sql);
-        sql.push(" UNION ALL SELECT r.* FROM resource r WHERE ");
+        sql.push(" UNION ALL SELECT ").push(&of("r")).push(" FROM resource r WHERE ");
         self.write_versions(&view, query, "r", &mut sql);
         sql.push(") v");
         if page {

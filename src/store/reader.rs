@@ -14,6 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use salus_access::Access;
 use salus_fhir::{Definitions, Key};
 use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::predicate::View;
@@ -28,19 +29,28 @@ const GROUP: usize = 256;
 /// Groups on their way at a time: one that PostgreSQL works at, and one that it finds when it is done.
 const UNDER_WAY: usize = 2;
 
-struct Request {
+/// What is read of a row.
+pub(crate) trait Reading: Send + Sync + Sized + 'static {
+    /// Appends a SELECT of the rows `rids` as `r`, whose first column is `r.rid`, under `predicate`.
+    fn write(tenant: i32, rids: &[Uuid], predicate: &str, sql: &mut Sql);
+
+    /// What was read of the resource with this type and id.
+    fn from_row(row: &Row, resource_type: String, id: String) -> Result<Self>;
+}
+
+struct Request<R> {
     access: Arc<Access>,
     resource_type: String,
     id: String,
-    answer: oneshot::Sender<Result<Option<Version>>>,
+    answer: oneshot::Sender<Result<Option<R>>>,
 }
 
 /// Reads current versions in groups.
-pub(crate) struct Reader {
-    requests: mpsc::Sender<Request>,
+pub(crate) struct Reader<R> {
+    requests: mpsc::Sender<Request<R>>,
 }
 
-impl Reader {
+impl<R: Reading> Reader<R> {
     pub fn start(pool: Pool, tenant: i32, definitions: Arc<Definitions>, base: String) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(Groups { pool, tenant, definitions, base }.run(receiver));
@@ -48,7 +58,7 @@ impl Reader {
     }
 
     /// The current version of a resource, deleted or not, if `access` admits it.
-    pub async fn read(&self, access: &Arc<Access>, resource_type: &str, id: &str) -> Result<Option<Version>> {
+    pub async fn read(&self, access: &Arc<Access>, resource_type: &str, id: &str) -> Result<Option<R>> {
         let (answer, found) = oneshot::channel();
         let stopped = |_| Error::Unavailable("the reader has stopped".to_owned());
         let (access, resource_type, id) = (access.clone(), resource_type.to_owned(), id.to_owned());
@@ -67,7 +77,7 @@ struct Groups {
 }
 
 impl Groups {
-    async fn run(self, mut requests: mpsc::Receiver<Request>) {
+    async fn run<R: Reading>(self, mut requests: mpsc::Receiver<Request<R>>) {
         let mut connection: Option<Arc<Client>> = None;
         let mut under_way = FuturesUnordered::new();
         loop {
@@ -88,7 +98,7 @@ impl Groups {
         }
     }
 
-    async fn connect(&self, group: &[Request]) -> Option<Arc<Client>> {
+    async fn connect<R>(&self, group: &[Request<R>]) -> Option<Arc<Client>> {
         match self.pool.get().await {
             Ok(client) => Some(Arc::new(client)),
             Err(error) => {
@@ -99,10 +109,10 @@ impl Groups {
     }
 
     /// Reads and answers a group. The statements of all its predicates are sent before the first answer is awaited.
-    async fn read(&self, client: Arc<Client>, group: Vec<Request>) {
-        let mut statements: Vec<(Sql, Vec<Request>)> = Vec::new();
+    async fn read<R: Reading>(&self, client: Arc<Client>, group: Vec<Request<R>>) {
+        let mut statements: Vec<(Sql, Vec<Request<R>>)> = Vec::new();
         for request in group {
-            let same = |other: &Request| {
+            let same = |other: &Request<R>| {
                 Arc::ptr_eq(&other.access, &request.access) && other.resource_type == request.resource_type
             };
             if let Some((_, requests)) = statements.iter_mut().find(|(_, requests)| same(&requests[0])) {
@@ -118,20 +128,20 @@ impl Groups {
         join_all(statements.into_iter().map(|(predicate, requests)| self.answer(&client, predicate, requests))).await;
     }
 
-    fn predicate(&self, request: &Request) -> Sql {
+    fn predicate<R>(&self, request: &Request<R>) -> Sql {
         let mut predicate = Sql::default();
         let view = View::new(&request.access, &self.definitions, &self.base);
         view.write(&request.resource_type, "r", &mut predicate);
         predicate
     }
 
-    async fn answer(&self, client: &Client, predicate: Sql, requests: Vec<Request>) {
-        let rid = |request: &Request| crate::sql::uuid(Key::resource(&request.resource_type, &request.id));
+    async fn answer<R: Reading>(&self, client: &Client, predicate: Sql, requests: Vec<Request<R>>) {
+        let rid = |request: &Request<R>| crate::sql::uuid(Key::resource(&request.resource_type, &request.id));
         let rids: Vec<Uuid> = requests.iter().map(rid).collect();
-        let found = self.select(client, predicate, &rids).await;
+        let found = self.select::<R>(client, predicate, &rids).await;
         for (request, rid) in requests.into_iter().zip(rids) {
             let answer = match &found {
-                Ok(found) => Ok(found.get(&rid).map(|row| row.version(request.resource_type, request.id))),
+                Ok(found) => Ok(found.get(&rid).map(|row| R::from_row(row, request.resource_type, request.id))),
                 Err(error) => Err(error.for_another()),
             };
             // A caller that went away needs no answer.
@@ -139,23 +149,23 @@ impl Groups {
         }
     }
 
-    async fn select(&self, client: &Client, mut sql: Sql, rids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
+    async fn select<R: Reading>(&self, client: &Client, mut sql: Sql, rids: &[Uuid]) -> Result<HashMap<Uuid, Row>> {
         let predicate = std::mem::take(&mut sql.text);
-        sql.push("SELECT r.rid, r.version, r.updated, r.method, r.body, r.patients FROM resource r WHERE r.tenant = ");
-        sql.bind(self.tenant).push(" AND r.rid = ANY(").bind(rids).push(") AND ").push(&predicate);
+        R::write(self.tenant, rids, &predicate, &mut sql);
         let statement = client.prepare_cached(&sql.text).await?;
         let rows = client.query(&statement, &sql.params()).await?;
-        rows.into_iter().map(|row| Ok((row.try_get(0)?, Found(row)))).collect()
+        rows.into_iter().map(|row| Ok((row.try_get(0)?, row))).collect()
     }
 }
 
-/// A row found: what a [`Version`] has beside its type and id, which whoever asked knows.
-struct Found(tokio_postgres::Row);
+impl Reading for Version {
+    fn write(tenant: i32, rids: &[Uuid], predicate: &str, sql: &mut Sql) {
+        sql.push("SELECT r.rid, r.version, r.updated, r.method, r.body, r.patients FROM resource r WHERE r.tenant = ");
+        sql.bind(tenant).push(" AND r.rid = ANY(").bind(rids).push(") AND ").push(predicate);
+    }
 
-impl Found {
-    fn version(&self, resource_type: String, id: String) -> Result<Version> {
-        let Self(row) = self;
-        Ok(Version {
+    fn from_row(row: &Row, resource_type: String, id: String) -> Result<Self> {
+        Ok(Self {
             resource_type,
             id,
             version: row.try_get(1)?,
@@ -168,7 +178,7 @@ impl Found {
 }
 
 /// All that wait already, after those who are about to ask have had their turn.
-async fn gather(first: Request, waiting: &mut mpsc::Receiver<Request>) -> Vec<Request> {
+async fn gather<R>(first: Request<R>, waiting: &mut mpsc::Receiver<Request<R>>) -> Vec<Request<R>> {
     tokio::task::yield_now().await;
     let mut requests = vec![first];
     while requests.len() < GROUP {
@@ -178,7 +188,7 @@ async fn gather(first: Request, waiting: &mut mpsc::Receiver<Request>) -> Vec<Re
     requests
 }
 
-fn refuse(group: Vec<Request>) {
+fn refuse<R>(group: Vec<Request<R>>) {
     for request in group {
         let _ = request.answer.send(Err(Error::Unavailable("the database cannot be reached".to_owned())));
     }

@@ -13,7 +13,8 @@ use crate::audit::AuditLog;
 use crate::facts::Facts;
 use crate::predicate::View;
 use crate::reader::Reader;
-use crate::write::{Content, Creations, Written};
+use crate::row::Version;
+use crate::write::{Content, Current, Groups};
 use crate::{Result, pool};
 
 /// How to open a [`Store`].
@@ -39,8 +40,9 @@ struct Inner {
     pool: Pool,
     definitions: Arc<Definitions>,
     audit: AuditLog,
-    creations: Creations,
-    reader: Reader,
+    groups: Groups,
+    reader: Reader<Version>,
+    looker: Reader<Current>,
     tenant: i32,
     base: String,
 }
@@ -57,11 +59,13 @@ impl Store {
         // Audit commits have connections of their own: a burst of reads must not keep them waiting.
         let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
         let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
-        let creations = Creations::start(pool.clone(), settings.tenant);
+        let groups = Groups::start(pool.clone(), settings.tenant);
         let reader = Reader::start(pool.clone(), settings.tenant, definitions.clone(), settings.base.clone());
+        let looker = Reader::start(pool.clone(), settings.tenant, definitions.clone(), settings.base.clone());
         Ok(Self(Arc::new(Inner {
-            creations,
+            groups,
             reader,
+            looker,
             pool,
             definitions,
             audit,
@@ -115,12 +119,16 @@ impl Store {
         &self.0.base
     }
 
-    pub(crate) fn creations(&self) -> &Creations {
-        &self.0.creations
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.0.groups
     }
 
-    pub(crate) fn reader(&self) -> &Reader {
+    pub(crate) fn reader(&self) -> &Reader<Version> {
         &self.0.reader
+    }
+
+    pub(crate) fn looker(&self) -> &Reader<Current> {
+        &self.0.looker
     }
 
     pub(crate) async fn client(&self) -> Result<Client> {
@@ -135,9 +143,6 @@ impl Store {
     pub(crate) fn now(&self) -> i64 {
         now() / 1000 * 1000
     }
-
-    /// Called after every commit.
-    pub(crate) fn changed(&self, _written: &[Written]) {}
 
     pub(crate) fn rid(resource_type: &str, id: &str) -> Key {
         Key::resource(resource_type, id)

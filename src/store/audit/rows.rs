@@ -3,6 +3,7 @@
 use deadpool_postgres::GenericClient;
 use salus_audit::AuditRecord;
 use salus_fhir::Key;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, uuid};
@@ -18,22 +19,13 @@ pub(crate) struct Rows {
     patient: Vec<Uuid>,
     action: Vec<&'static str>,
     record: Vec<String>,
+    // Patients of events with several lie end to end, each event knowing its slice.
     patients: Vec<Uuid>,
+    patients_start: Vec<i32>,
     patients_end: Vec<i32>,
 }
 
-// Patients of events with several lie end to end in $5, each event knowing its slice.
-const INSERT: &str = "
-    WITH u AS MATERIALIZED (
-        SELECT nextval('audit_seq') AS seq, recorded, patient, action, record, first, last
-        FROM unnest($2::int8[], $3::uuid[], $8::text[], $4::text[], $6::int4[], $7::int4[])
-             AS u(recorded, patient, action, record, first, last)
-    ), event AS (
-        INSERT INTO audit_event (tenant, seq, recorded, patient, action, record)
-        SELECT $1, seq, recorded, patient, action, record FROM u
-    )
-    INSERT INTO audit_patient (tenant, patient, seq)
-    SELECT $1, p, u.seq FROM u, unnest(($5::uuid[])[u.first:u.last]) AS p";
+const APPEND: &str = "SELECT append_audit($1, $2, $3, $4, $5, $6, $7, $8)";
 
 impl Rows {
     /// The rows of these records, splitting those about very many patients.
@@ -57,6 +49,7 @@ impl Rows {
             [one] => key(one),
             _ => uuid(SEVERAL_PATIENTS),
         });
+        self.patients_start.push(self.patients.len() as i32 + 1);
         if record.patients.len() > 1 {
             let mut keys: Vec<Uuid> = record.patients.iter().map(|id| key(id)).collect();
             keys.sort_unstable();
@@ -76,6 +69,7 @@ impl Rows {
         self.action.append(&mut other.action);
         self.record.append(&mut other.record);
         self.patients.append(&mut other.patients);
+        self.patients_start.extend(other.patients_start.iter().map(|start| start + shift));
         self.patients_end.extend(other.patients_end.iter().map(|end| end + shift));
     }
 
@@ -87,33 +81,31 @@ impl Rows {
         self.recorded.is_empty()
     }
 
-    /// Prepares the statement, so that [`Self::insert`] sends it when first polled.
-    pub async fn prepare(&self, client: &impl GenericClient) -> Result<()> {
-        client.prepare_cached(INSERT).await.map_err(unwritable)?;
-        Ok(())
+    /// The parameters of `append_audit` (`migrations/V1__store.sql`) after the tenant.
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 7] {
+        [
+            &self.recorded,
+            &self.patient,
+            &self.action,
+            &self.record,
+            &self.patients,
+            &self.patients_start,
+            &self.patients_end,
+        ]
+    }
+
+    /// The error of a statement that writes rows and other things as well.
+    pub fn told_apart(error: tokio_postgres::Error) -> Error {
+        let context = error.as_db_error().and_then(|error| error.where_()).unwrap_or_default();
+        if context.contains("append_audit") { unwritable(error) } else { error.into() }
     }
 
     /// Inserts all rows: one statement, so durable as a whole when run by itself.
     pub async fn insert(&self, client: &impl GenericClient, tenant: i32) -> Result<()> {
-        let first: Vec<i32> =
-            std::iter::once(0).chain(self.patients_end.iter().copied()).map(|end| end + 1).take(self.len()).collect();
-        let statement = client.prepare_cached(INSERT).await.map_err(unwritable)?;
-        client
-            .execute(
-                &statement,
-                &[
-                    &tenant,
-                    &self.recorded,
-                    &self.patient,
-                    &self.record,
-                    &self.patients,
-                    &first,
-                    &self.patients_end,
-                    &self.action,
-                ],
-            )
-            .await
-            .map_err(unwritable)?;
+        let statement = client.prepare_cached(APPEND).await.map_err(unwritable)?;
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&tenant];
+        parameters.extend(self.parameters());
+        client.execute(&statement, &parameters).await.map_err(unwritable)?;
         Ok(())
     }
 }

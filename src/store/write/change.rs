@@ -120,6 +120,11 @@ impl Content {
         Self { facts, rules, before_version: before, after_updated: after }
     }
 
+    /// About how long the text is, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.before_version.len() + self.after_updated.len()
+    }
+
     /// The text with `version` and `updated` (microseconds) in place.
     pub(crate) fn text(&self, version: i32, updated: i64) -> String {
         format!(

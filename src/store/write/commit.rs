@@ -1,30 +1,19 @@
 //! Committing changes: lock, check, write, audit, in one transaction.
 
-use std::collections::HashMap;
-
 use deadpool_postgres::Transaction;
+use futures_util::future::try_join_all;
 use salus_audit::AuditRecord;
-use uuid::Uuid;
 
-use super::batch::{Batch, Remains, Retired};
+use super::batch::Batch;
 use super::change::{Change, Precondition, Written};
-use super::group;
+use super::group::{self, Outcome};
+use super::look::Current;
 use super::transaction::EntryError;
-use crate::sql::{Sql, uuid};
+use crate::sql::uuid;
 use crate::{Error, Result, Store};
 
 /// How often a transaction is repeated that lost a race.
 pub(super) const ATTEMPTS: usize = 8;
-
-/// The current row of something about to be changed.
-struct Current {
-    version: i32,
-    updated: i64,
-    deleted: bool,
-    /// Whether the caller's predicate admits it.
-    visible: bool,
-    remains: Remains,
-}
 
 impl Store {
     /// Makes `changes` and commits them together with the records that `audit` derives from what came
@@ -38,8 +27,12 @@ impl Store {
         changes: &[Change],
         audit: impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
     ) -> Result<Vec<Written>> {
-        if group::accepts(changes) {
-            return self.create(changes, audit).await;
+        refuse_duplicates(changes)?;
+        // Where somebody else is at the same resource, one waits for the other.
+        if group::accepts(changes)
+            && let Some(written) = self.commit_in_group(changes, &audit).await?
+        {
+            return Ok(written);
         }
         for attempt in 0..ATTEMPTS {
             let mut client = self.client().await?;
@@ -47,7 +40,6 @@ impl Store {
             match self.commit_in(&transaction, changes, &audit).await {
                 Ok(written) => {
                     transaction.commit().await?;
-                    self.changed(&written);
                     return Ok(written);
                 }
                 Err(error) if error.is_race() && attempt + 1 < ATTEMPTS => transaction.rollback().await?,
@@ -57,21 +49,22 @@ impl Store {
         Err(Error::Unavailable("too many requests change the same resources; try again".to_owned()))
     }
 
-    /// Creates resources in one transaction with those of other requests: there is nothing to lock and
-    /// nothing to lose a race for, and a commit costs the same for one row as for fifty.
-    async fn create(
+    /// Makes changes in one transaction with those of other requests, which costs the same for one as for fifty.
+    /// Nothing is locked: what they replace is looked at first, and where that is no longer current when they are
+    /// written, nothing is and the answer is `None`.
+    async fn commit_in_group(
         &self,
         changes: &[Change],
         audit: impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
-    ) -> Result<Vec<Written>> {
+    ) -> Result<Option<Vec<Written>>> {
+        let current = try_join_all(changes.iter().map(|change| self.look(change))).await?;
         let mut batch = Batch::default();
-        let written: Vec<Written> = changes
-            .iter()
-            .map(|change| self.apply(change, None, &mut batch).map(|(written, _)| written))
-            .collect::<Result<_>>()?;
-        self.creations().write(batch, &audit(&written)).await?;
-        self.changed(&written);
-        Ok(written)
+        let apply = |(change, row): (&Change, &Option<Current>)| self.apply(change, row.as_ref(), &mut batch);
+        let written: Vec<Written> = changes.iter().zip(&current).map(apply).collect::<Result<_>>()?;
+        match self.groups().write(batch, &audit(&written)).await? {
+            Outcome::Committed => Ok(Some(written)),
+            Outcome::Raced => Ok(None),
+        }
     }
 
     async fn commit_in(
@@ -80,7 +73,6 @@ impl Store {
         changes: &[Change],
         audit: &impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
     ) -> Result<Vec<Written>> {
-        refuse_duplicates(changes)?;
         let written = self.write_in(transaction, changes).await.map_err(|error| error.error)?;
         self.audit().insert(transaction, &audit(&written)).await?;
         Ok(written)
@@ -96,74 +88,16 @@ impl Store {
         let current = self.lock(transaction, changes).await?;
         let mut batch = Batch::default();
         let mut written = Vec::with_capacity(changes.len());
-        let mut retired = Retired::default();
         for (position, change) in changes.iter().enumerate() {
             let row = current.get(&uuid(change.rid()));
-            let (outcome, replaces) = self.apply(change, row, &mut batch).map_err(|error| error.at(position))?;
-            if let (true, Some(row)) = (replaces, row) {
-                retired.push(uuid(change.rid()), &row.remains);
-            }
-            written.push(outcome);
+            written.push(self.apply(change, row, &mut batch).map_err(|error| error.at(position))?);
         }
-        if !batch.is_empty() {
-            batch.write(transaction, self.tenant(), &retired).await?;
-        }
+        batch.write(transaction, self.tenant()).await?;
         Ok(written)
     }
 
-    /// Locks the rows that may exist already, in one order everywhere so that no two requests wait for
-    /// each other, and says whether the caller may see each.
-    async fn lock(&self, transaction: &Transaction<'_>, changes: &[Change]) -> Result<HashMap<Uuid, Current>> {
-        let mut groups: HashMap<(&str, salus_fhir::Key), Vec<&Change>> = HashMap::new();
-        for change in changes.iter().filter(|change| !change.is_new()) {
-            groups.entry((change.resource_type.as_str(), change.access.fingerprint())).or_default().push(change);
-        }
-        if groups.is_empty() {
-            return Ok(HashMap::new());
-        }
-        if groups.len() > 1 {
-            let mut all: Vec<Uuid> = groups.values().flatten().map(|change| uuid(change.rid())).collect();
-            all.sort_unstable();
-            let statement = transaction
-                .prepare_cached("SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE")
-                .await?;
-            transaction.execute(&statement, &[&self.tenant(), &all]).await?;
-        }
-        let mut current = HashMap::new();
-        for ((resource_type, _), group) in groups {
-            let rids: Vec<_> = group.iter().map(|change| change.rid()).collect();
-            let view = self.view(&group[0].access);
-            let mut sql = Sql::default();
-            sql.push("SELECT r.rid, r.version, r.updated, r.deleted, r.patient, r.keys, r.patients, r.sort, (");
-            view.write(resource_type, "r", &mut sql);
-            sql.push(") FROM resource r WHERE r.tenant = ").bind(self.tenant());
-            sql.push(" AND r.rid = ANY(").bind(rids.as_slice()).push(") ORDER BY r.rid FOR UPDATE OF r");
-            let statement = transaction.prepare_cached(&sql.text).await?;
-            for row in transaction.query(&statement, &sql.params()).await? {
-                let remains = Remains {
-                    patient: row.try_get(4)?,
-                    keys: row.try_get(5)?,
-                    patients: row.try_get(6)?,
-                    sort: row.try_get(7)?,
-                };
-                current.insert(
-                    row.try_get(0)?,
-                    Current {
-                        version: row.try_get(1)?,
-                        updated: row.try_get(2)?,
-                        deleted: row.try_get(3)?,
-                        visible: row.try_get(8)?,
-                        remains,
-                    },
-                );
-            }
-        }
-        Ok(current)
-    }
-
-    /// Checks one change against the current row and adds what it writes to `batch`. The second value
-    /// says whether a current version has to be retired.
-    fn apply(&self, change: &Change, current: Option<&Current>, batch: &mut Batch) -> Result<(Written, bool)> {
+    /// Checks one change against the current row and adds what it writes to `batch`.
+    fn apply(&self, change: &Change, current: Option<&Current>, batch: &mut Batch) -> Result<Written> {
         let live = current.filter(|row| !row.deleted);
         // What never was cannot be told from what may not be seen, whatever If-Match says.
         let demands = matches!(change.precondition, Precondition::Version(_) | Precondition::Present);
@@ -183,7 +117,7 @@ impl Store {
             created: live.is_none(),
             changed: true,
             body: None,
-            patients: current.map(|row| row.remains.patients.clone()).unwrap_or_default(),
+            patients: current.map(|row| row.patients.clone()).unwrap_or_default(),
         };
         match (&change.content, live, current) {
             (Some(content), ..) => {
@@ -191,20 +125,18 @@ impl Store {
                     return Err(Error::OutsideGrant { resource_type: change.resource_type.clone() });
                 }
                 let body = content.text(version, updated);
-                let sort = current.map_or(updated, |row| row.remains.sort);
-                outcome.patients = batch.push(change, version, updated, sort, body.clone());
+                outcome.patients = batch.push(change, content, (version, updated), current, body.clone());
                 outcome.body = Some(body);
             }
-            (None, Some(row), _) => batch.push_deletion(change, version, updated, &row.remains),
+            (None, Some(row), _) => batch.push_deletion(change, (version, updated), row),
             // Deleting what is gone already changes nothing (R4 http.html#delete).
             (None, None, Some(row)) => {
                 (outcome.version, outcome.updated, outcome.created, outcome.changed) =
                     (row.version, row.updated, false, false);
-                return Ok((outcome, false));
             }
             (None, None, None) => return Err(not_found(change)),
         }
-        Ok((outcome, current.is_some()))
+        Ok(outcome)
     }
 }
 

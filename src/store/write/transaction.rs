@@ -149,7 +149,6 @@ impl Store {
                     let records = [audit(&all), read].concat();
                     self.audit().insert(&transaction, &records).await.map_err(EntryError::from)?;
                     transaction.commit().await.map_err(database)?;
-                    self.changed(&all);
                     return Ok((written, seen));
                 }
                 Err(error) if error.error.is_race() => {

@@ -280,8 +280,9 @@ async fn same_restrictions(
 }
 
 const INSERT_ROW: &str = "
-    INSERT INTO resource (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, patients, body)
-    VALUES ($1, $2, $3, $4, 'x', 1, 0, $5, false, 'POST', $6, '{}', '{}')";
+    INSERT INTO resource (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, indexed,
+                          patients, body)
+    VALUES ($1, $2, $3, $4, 'x', 1, 0, $5, false, 'POST', $6, 0, '{}', '{}')";
 
 const INSERT_ENTRY: &str = "INSERT INTO search_index (tenant, key, sort, rid, patient) VALUES ($1, $2, $3, $4, $5)";
 

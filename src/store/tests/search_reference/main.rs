@@ -6,100 +6,31 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod contexts;
 mod generate;
 mod reference;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use common::{BASE, Server, definitions, delete, put};
 use generate::Random;
 use reference::World;
 use salus_access::Access;
-use salus_fhir::Definitions;
-use salus_fhir::json::{Limits, parse};
-use salus_fhir::packages::{R4_CORE, default_cache_dir};
-use salus_store::cluster::Cluster;
 use salus_store::search::{SearchContext, SearchQuery, Total};
-use salus_store::write::Method;
-use salus_store::{Change, Precondition, Settings, Store};
+use salus_store::{Change, Store};
 
-const BASE: &str = "http://salus.test/fhir";
 /// Resources of each run.
 const RESOURCES: usize = 160;
 /// Queries of each run.
 const QUERIES: usize = 800;
 
-struct Server {
-    store: Store,
-    cluster: Cluster,
-    data_dir: PathBuf,
-}
-
-impl Server {
-    async fn start(definitions: Arc<Definitions>, name: &str) -> Self {
-        let data_dir = std::env::temp_dir().join(format!("salus-search-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&data_dir);
-        let cluster = Cluster::start(&data_dir, &|_| ()).await.unwrap();
-        let settings = Settings {
-            database: cluster.config(),
-            connections: 4,
-            head_key: data_dir.join("head.key"),
-            base: BASE.to_owned(),
-            tenant: 0,
-        };
-        Self { store: Store::open(settings, definitions).await.unwrap(), cluster, data_dir }
-    }
-
-    async fn stop(self) {
-        drop(self.store);
-        self.cluster.stop().await.unwrap();
-        let _ = std::fs::remove_dir_all(&self.data_dir);
-    }
-
-    async fn put(&self, access: &Arc<Access>, resource: &serde_json::Value) {
-        let (kind, id) = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
-        let text = resource.to_string();
-        let value = parse(&text, &Limits::default()).unwrap();
-        let change = Change {
-            access: access.clone(),
-            resource_type: kind.to_owned(),
-            id: id.to_owned(),
-            method: Method::Put,
-            content: Some(self.store.content(kind, id, &value)),
-            precondition: Precondition::None,
-        };
-        self.store.commit(&[change], |_| Vec::new()).await.unwrap();
-    }
-
-    async fn delete(&self, access: &Arc<Access>, kind: &str, id: &str) {
-        let change = Change {
-            access: access.clone(),
-            resource_type: kind.to_owned(),
-            id: id.to_owned(),
-            method: Method::Delete,
-            content: None,
-            precondition: Precondition::None,
-        };
-        self.store.commit(&[change], |_| Vec::new()).await.unwrap();
-    }
-}
-
 /// Microseconds since 1970-01-01T00:00:00Z.
 fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_micros()).unwrap()
-}
-
-fn definitions() -> Option<Arc<Definitions>> {
-    let cache_dir = default_cache_dir()?;
-    let package = R4_CORE.path(&cache_dir);
-    if !package.exists() {
-        println!("SKIPPED: {} is not in the package cache", R4_CORE.file_name());
-        return None;
-    }
-    Some(Definitions::load_or_compile(&cache_dir, &[package]).unwrap())
 }
 
 /// What a search gives: all matches by following its pages, and the total that each page told.
@@ -118,14 +49,18 @@ async fn pages(store: &Store, access: &Access, query: &SearchQuery) -> (Vec<Stri
     }
 }
 
+async fn commit(store: &Store, change: Change) {
+    store.commit(&[change], |_| Vec::new()).await.unwrap();
+}
+
 async fn compare(seed: u64) {
     let Some(definitions) = definitions() else { return };
-    let server = Server::start(definitions.clone(), &seed.to_string()).await;
+    let server = Server::start(definitions.clone(), &format!("search-{seed}")).await;
     let access = Arc::new(Access::system("test", 0));
     let mut random = Random::new(seed);
     let mut resources = generate::resources(&mut random, RESOURCES);
     for resource in &resources {
-        server.put(&access, resource).await;
+        commit(&server.store, put(&server.store, &access, resource)).await;
     }
     // What was there before an update or a deletion must not be found any more.
     for resource in &mut resources {
@@ -133,9 +68,9 @@ async fn compare(seed: u64) {
         let (kind, id) = (member("resourceType"), member("id"));
         if random.chance(15) {
             *resource = generate::resource(&mut random, &kind, &id);
-            server.put(&access, resource).await;
+            commit(&server.store, put(&server.store, &access, resource)).await;
         } else if random.chance(5) {
-            server.delete(&access, &kind, &id).await;
+            commit(&server.store, delete(&access, &kind, &id)).await;
             *resource = serde_json::Value::Null;
         }
     }
