@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod packages;
 pub mod patch;
 pub mod search;
+pub mod subset;
 pub mod validation;
 pub mod xml;
 

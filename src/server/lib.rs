@@ -42,6 +42,7 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub mod settings;
+pub mod shown;
 pub mod subjects;
 
 #[cfg(test)]

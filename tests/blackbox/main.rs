@@ -31,6 +31,7 @@ mod search_result;
 mod search_string;
 mod search_token;
 mod smart;
+mod subsets;
 mod surfaces;
 mod synthea;
 mod transaction;

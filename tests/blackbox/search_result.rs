@@ -199,8 +199,9 @@ fn what_is_unknown_is_told() {
         "_has:Observation:subject:nonsense=1",
         "_has:Observation:subject:performer:Practitioner.nonsense=1",
         "_has:Observation:subject:_has:Provenance:target:nonsense=1",
-        "_summary=true",
-        "_elements=id",
+        "_elements=id,nonsense",
+        "_elements=name.family",
+        "_contained=true",
     ] {
         let search = format!("Patient?identifier=result-unknown&{unknown}");
         let lenient = client.get(&search);

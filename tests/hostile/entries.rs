@@ -16,6 +16,7 @@ use salus_fhir::datatypes::{DateTime, Decimal};
 use salus_fhir::fhirpath::{Environment, Expression, Node};
 use salus_fhir::json::{Limits, Value, parse, parse_bytes};
 use salus_fhir::patch::Patch;
+use salus_fhir::subset::Subset;
 use salus_fhir::{Definitions, packages, validation, xml};
 use salus_store::audit::AuditQuery;
 use salus_store::facts::Facts;
@@ -79,6 +80,7 @@ pub fn resource(bytes: &[u8]) -> bool {
 fn resource_of(r4: &Definitions, resource: &Value<'_>) {
     let _ = validation::validate(resource, r4);
     let _ = xml::write(resource, r4, xml::Layout::Pretty);
+    Subset::Summary.take(&mut resource.clone(), r4);
     let kind = resource.get_str("resourceType").unwrap_or_default();
     if r4.is_resource_type(kind) {
         let facts = Facts::of(r4, BASE, kind, resource.get_str("id").unwrap_or_default(), resource);

@@ -109,7 +109,13 @@ fn definition(element: &Element<'_>, kind: TypeKind, all: &[Element<'_>]) -> Ele
         types,
         content_reference,
         binding: element.json.get("binding").and_then(binding),
+        summary: is_true(element, "isSummary"),
+        modifier: is_true(element, "isModifier"),
     }
+}
+
+fn is_true(element: &Element<'_>, member: &str) -> bool {
+    element.json.get(member).and_then(Value::as_bool) == Some(true)
 }
 
 fn type_ref(ty: &Value<'_>) -> Option<TypeRef> {

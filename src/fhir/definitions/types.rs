@@ -56,6 +56,10 @@ pub struct ElementDefinition {
     pub content_reference: Option<String>,
     /// The value set its codes come from.
     pub binding: Option<Binding>,
+    /// Whether it is part of a summary (`isSummary`).
+    pub summary: bool,
+    /// Whether it changes the meaning of other elements (`isModifier`).
+    pub modifier: bool,
 }
 
 impl ElementDefinition {

@@ -11,6 +11,7 @@ use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::request::Body;
 use crate::response::FhirResponse;
+use crate::shown::Shown;
 
 /// The Device that stands for this server in AuditEvents.
 pub const SERVER_DEVICE: &str = "Device/salus";
@@ -29,10 +30,11 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
 }
 
 async fn read(act: &Act<'_>) -> Result<Done, Failure> {
+    let shown = Shown::of_read(act)?;
     let event = act.app.store.audit().read(&act.access, act.route.id()).await?;
     let mut record = act.caller.shown(act.route, act.request, 1, &[]);
     record.kind = AuditKind::AuditLogUse;
-    let mut response = FhirResponse::json(200, text(act, &event)?);
+    let mut response = FhirResponse::json(200, shown.of(&text(act, &event)?, true));
     response.version = Some(1);
     Ok(Done { response, records: vec![record] })
 }
@@ -50,12 +52,14 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
             return Err(Failure::new(400, IssueCode::NotSupported, message));
         }
     }
-    let (mut query, ignored) = AuditQuery::parse(&filters, crate::account::now())?;
+    let (mut query, mut ignored) = AuditQuery::parse(&filters, crate::account::now())?;
+    let (shown, inapplicable) = Shown::read(&act.app.definitions, &["AuditEvent"], &filters)?;
+    ignored.extend(inapplicable);
     query.after = cursor;
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
         return Err(Failure::new(400, IssueCode::NotSupported, first.reason.clone()));
     }
-    if filters.iter().any(|(name, value)| name == "_summary" && value == "count") {
+    if shown.is_count() {
         query.count = 0;
     }
     let page = act.app.store.audit().search(&act.access, &query).await?;
@@ -67,7 +71,8 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     links.extend(page.next.map(|next| ("next", format!("{own}&_cursor={next}"))));
     bundle.links(&links);
     for event in &page.events {
-        bundle.search_entry(&format!("{}/AuditEvent/{}", act.app.base, event.seq), &text(act, event)?, "match");
+        let full_url = format!("{}/AuditEvent/{}", act.app.base, event.seq);
+        bundle.search_entry(&full_url, &shown.of(&text(act, event)?, true), "match");
     }
     if !ignored.is_empty() {
         let issues = ignored.iter().map(|one| Issue::warning(IssueCode::NotSupported, one.reason.clone()));

@@ -12,7 +12,7 @@ use salus_store::write::Method;
 use salus_store::write::transaction::{BeforeCommit, Entry, EntryError, Target};
 use salus_store::{Reads, Written};
 
-use super::update::expect_id;
+use super::update::{expect_id, expect_whole};
 use super::{answer, validated};
 use crate::bundle::{BundleWriter, quoted};
 use crate::conditional::precondition;
@@ -227,6 +227,9 @@ fn write_entry<'v>(
             let Body::Resource(resource) = &request.body else {
                 return Err(Failure::new(400, IssueCode::Required, "the entry needs a resource"));
             };
+            if method == Method::Put {
+                expect_whole(resource)?;
+            }
             validated(act.app, route.type_name(), resource)?;
             if route.interaction == Interaction::Update {
                 expect_id(resource.get_str("id"), route.id())?;

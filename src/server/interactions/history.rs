@@ -10,6 +10,7 @@ use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::interactions::search::encode_query;
 use crate::response::FhirResponse;
+use crate::shown::Shown;
 
 const DEFAULT_COUNT: i64 = 50;
 const MOST_ENTRIES: i64 = 1000;
@@ -21,7 +22,11 @@ const AFTER: &str = "_after";
 /// # Errors
 /// 404 where an instance has no version the caller may see, 400 for parameters that cannot be read.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
-    let query = read_query(act)?;
+    let mut query = read_query(act)?;
+    let shown = Shown::of_versions(act)?;
+    if shown.is_count() {
+        query.count = 0;
+    }
     let page = act.reads.history(&act.access, &query).await?;
     let mut bundle = BundleWriter::new("history", Some(page.total));
     let mut links = vec![("self", format!("{}/{}", act.app.base, act.request.target()))];
@@ -33,7 +38,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     }
     bundle.links(&links);
     for (version, created) in &page.versions {
-        bundle.entry(&entry(&act.app.base, version, *created));
+        bundle.entry(&entry(&act.app.base, &shown, version, *created));
     }
     let patients = page.versions.iter().flat_map(|(version, _)| &version.patients);
     let mut record = act.caller.listed(AuditKind::History, act.route, act.request, patients);
@@ -75,7 +80,7 @@ fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {
                 _ => return Err(bad("_lastUpdated or -_lastUpdated")),
             },
             AFTER => query.after = Some(cursor(&value).ok_or_else(|| bad("what a next link gave"))?),
-            "_format" | "_pretty" => {}
+            "_format" | "_pretty" | "_summary" | "_elements" => {}
             _ => {
                 let message = format!("history has no parameter '{name}' here");
                 return Err(Failure::new(400, IssueCode::NotSupported, message));
@@ -91,10 +96,11 @@ fn cursor(text: &str) -> Option<(i64, u128, i32)> {
     Some((updated.parse().ok()?, u128::from_str_radix(rid, 16).ok()?, version.parse().ok()?))
 }
 
-fn entry(base: &str, version: &Version, created: bool) -> String {
+fn entry(base: &str, shown: &Shown<'_>, version: &Version, created: bool) -> String {
     let Version { resource_type, id, method, updated, .. } = version;
     let full_url = quoted(&format!("{base}/{resource_type}/{id}"));
-    let resource = version.body.as_ref().map(|body| format!(r#","resource":{body}"#)).unwrap_or_default();
+    let resource = version.body.as_ref().map(|body| format!(r#","resource":{}"#, shown.of(body, true)));
+    let resource = resource.unwrap_or_default();
     let url = if method == "POST" { resource_type.clone() } else { format!("{resource_type}/{id}") };
     let status = match (method.as_str(), created) {
         ("DELETE", _) => "204",

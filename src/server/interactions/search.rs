@@ -13,6 +13,7 @@ use crate::interactions::page_link::{self, CURSOR};
 use crate::request::{Body, FORM, FhirRequest};
 use crate::response::FhirResponse;
 use crate::route::Route;
+use crate::shown::Shown;
 use crate::subjects;
 
 /// Searches a type, several, or a compartment.
@@ -26,7 +27,10 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let cursor = cursors.next_back().cloned();
     let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != CURSOR).collect();
     let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, context(act)?, &filters)?;
-    present(&filters, &mut query, &mut ignored);
+    let types: Vec<&str> = query.context.types.iter().map(String::as_str).collect();
+    let (shown, inapplicable) = Shown::read(&act.app.definitions, &types, &filters)?;
+    ignored.extend(inapplicable);
+    present(&filters, &shown, &mut query, &mut ignored)?;
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
         let issue = Issue::error(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason));
         return Err(Failure::of(400, issue));
@@ -36,7 +40,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let search = page_link::identity(act, &path(act.route), &used);
     query.after = cursor.map(|text| page_link::decode(&text, search)).transpose()?;
     let page = act.reads.search(&act.access, &query).await?;
-    let body = write(act, &used, search, &query, &ignored, &page)?;
+    let body = write(act, &used, search, &query, &shown, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
     let mut named = subjects::named(&act.app.base, act.route.type_name(), &filters);
     named.extend(act.route.compartment.iter().filter(|of| of.owner == "Patient").map(|of| of.id.clone()));
@@ -83,22 +87,29 @@ pub(crate) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Fai
 }
 
 /// Applies what the parameters say of the answer's form.
-fn present(parameters: &[(String, String)], query: &mut SearchQuery, ignored: &mut Vec<Ignored>) {
-    for (name, value) in parameters {
-        match (name.as_str(), value.as_str()) {
-            ("_summary", "count") => {
-                query.count = 0;
-                query.total = Total::Accurate;
-            }
-            ("_summary", "false") | ("_contained", "false") => {}
-            ("_summary" | "_elements" | "_contained", _) => ignored.push(Ignored {
-                parameter: name.clone(),
-                value: value.clone(),
-                reason: "not supported here yet; resources are given whole".to_owned(),
-            }),
-            _ => {}
-        }
+fn present(
+    parameters: &[(String, String)],
+    shown: &Shown<'_>,
+    query: &mut SearchQuery,
+    ignored: &mut Vec<Ignored>,
+) -> Result<(), Failure> {
+    if shown.is_count() {
+        query.count = 0;
+        query.total = Total::Accurate;
     }
+    // R4 search.html#summary
+    if shown.is_text() && !(query.include.is_empty() && query.revinclude.is_empty()) {
+        let message = "'_include' and '_revinclude' cannot be mixed with '_summary=text'";
+        return Err(Failure::new(400, IssueCode::Invalid, message));
+    }
+    ignored.extend(parameters.iter().filter(|(name, value)| name == "_contained" && value != "false").map(
+        |(name, value)| Ignored {
+            parameter: name.clone(),
+            value: value.clone(),
+            reason: "not supported here; contained resources are shown with those that contain them".to_owned(),
+        },
+    ));
+    Ok(())
 }
 
 fn write(
@@ -106,6 +117,7 @@ fn write(
     used: &[(String, String)],
     search: Key,
     query: &SearchQuery,
+    shown: &Shown<'_>,
     ignored: &[Ignored],
     page: &Page,
 ) -> Result<String, Failure> {
@@ -130,7 +142,8 @@ fn write(
                 EntryMode::Include => "include",
             };
             let full_url = format!("{}/{}/{}", act.app.base, version.resource_type, version.id);
-            bundle.search_entry(&full_url, version.body.as_deref().unwrap_or("{}"), mode);
+            let resource = shown.of(version.body.as_deref().unwrap_or("{}"), mode == "match");
+            bundle.search_entry(&full_url, &resource, mode);
         }
     }
     if !ignored.is_empty() {

@@ -2,7 +2,9 @@
 //! conditional too (#cond-update).
 
 use salus_access::Interaction;
+use salus_fhir::json::Value;
 use salus_fhir::outcome::{Issue, IssueCode};
+use salus_fhir::subset::is_subsetted;
 use salus_store::write::transaction::{Entry, Target};
 use salus_store::write::{Change, Method};
 use salus_store::{Precondition, Written};
@@ -17,10 +19,11 @@ use crate::request::Return;
 ///
 /// # Errors
 /// 400 where the body's id is not the path's, 412 for a version conflict or criteria with several
-/// matches, 422 for a resource that is none.
+/// matches, 422 for a resource that is none, or only a part of one.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let resource = act.request.resource()?;
     let resource_type = act.route.type_name();
+    expect_whole(&resource)?;
     validated(act.app, resource_type, &resource)?;
     let precondition: Precondition = precondition(act.request)?;
     let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(act.route.interaction, one)).collect();
@@ -50,6 +53,17 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?
     };
     Ok(answer(act.request, only(&written)?, Return::Representation).into())
+}
+
+/// A part of a resource must not take the place of the whole: what is marked as a part is there to be read. The mark
+/// is made "to ensure that the incomplete resource is not actually used to overwrite a complete resource" (R4
+/// search.html#elements), and nothing in R4 asks a server to take one as an update. As a new resource it is taken.
+pub(super) fn expect_whole(resource: &Value<'_>) -> Result<(), Failure> {
+    if !is_subsetted(resource) {
+        return Ok(());
+    }
+    let message = "the resource is marked as a part of one (tag SUBSETTED): read it whole, change that, and update";
+    Err(Failure::of(422, Issue::error(IssueCode::BusinessRule, message).at("meta.tag")))
 }
 
 /// The body must carry the id of the path.

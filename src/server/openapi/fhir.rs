@@ -28,11 +28,17 @@ const IF_MATCH: (&str, &str) = ("If-Match", "The version it must have, W/\"2\"; 
 pub(super) const CRITERIA: &str = "criteria";
 const ONE_MATCH: (&str, &str) = (CRITERIA, "Search parameters of the type, which must match at most one resource");
 
+const SUMMARY: (&str, &str) = ("_summary", "true, text, data, false; of several also count");
+const ELEMENTS: (&str, &str) = ("_elements", "Elements to show, beside those that are mandatory");
+const IN_PART: Pairs = &[SUMMARY, ELEMENTS];
+
 const PAGED: Pairs = &[
     ("_count", "Most entries of a page"),
     ("_since", "Only versions from this instant on"),
     ("_at", "Only versions that were current at some moment of this time"),
     ("_sort", "-_lastUpdated, newest first, or _lastUpdated"),
+    SUMMARY,
+    ELEMENTS,
 ];
 const SEARCH: Pairs = &[
     (CRITERIA, "Search parameters of the type, as the CapabilityStatement lists them"),
@@ -43,6 +49,8 @@ const SEARCH: Pairs = &[
     ("_total", "none, estimate or accurate"),
     ("_include", "References to follow, Type:parameter"),
     ("_revinclude", "References to follow backwards, Type:parameter"),
+    SUMMARY,
+    ELEMENTS,
 ];
 const SEARCH_SYSTEM: Pairs = &[
     (CRITERIA, "Search parameters that resources of all the types have"),
@@ -51,6 +59,8 @@ const SEARCH_SYSTEM: Pairs = &[
     ("_count", "Most matches of a page"),
     ("_sort", "_id or _lastUpdated; - before one turns it round"),
     ("_total", "none, estimate or accurate"),
+    SUMMARY,
+    ELEMENTS,
 ];
 
 const READ: Answers = &[
@@ -88,8 +98,14 @@ const BUNDLE: Answers = &[
 ];
 
 const HTTP: [Http; 18] = [
-    http("read", "GET", "/fhir/{type}/{id}", "The current version of a resource", "system/*.r", READ),
-    http("vread", "GET", "/fhir/{type}/{id}/_history/{version}", "One version of a resource", "system/*.r", READ),
+    Http {
+        query: IN_PART,
+        ..http("read", "GET", "/fhir/{type}/{id}", "The current version of a resource", "system/*.r", READ)
+    },
+    Http {
+        query: IN_PART,
+        ..http("vread", "GET", "/fhir/{type}/{id}/_history/{version}", "One version of a resource", "system/*.r", READ)
+    },
     Http {
         headers: &[IF_MATCH, PREFER],
         body: Some(FHIR_JSON),
