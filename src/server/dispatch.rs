@@ -10,7 +10,7 @@ use salus_store::Reads;
 use crate::account::Caller;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::interactions::{self, create, delete, history, read, search, update, vread};
+use crate::interactions::{self, create, delete, history, patch, read, search, update, vread};
 use crate::operations;
 use crate::request::FhirRequest;
 use crate::response::FhirResponse;
@@ -104,7 +104,8 @@ async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Rout
         }
         Interaction::Batch | Interaction::Transaction => interactions::bundle::act(&act).await,
         Interaction::Operation(operation) => operations::act(&act, operation).await,
-        Interaction::Patch | Interaction::ConditionalPatch | Interaction::Capabilities => {
+        Interaction::Patch | Interaction::ConditionalPatch => patch::act(&act).await,
+        Interaction::Capabilities => {
             Err(Failure::new(501, IssueCode::NotSupported, "this interaction is not supported here yet"))
         }
     }
@@ -137,7 +138,8 @@ pub(crate) async fn read_within(
 
 /// What a transaction does not take.
 pub(crate) fn outside_transactions() -> Failure {
-    let message = "a transaction may create, update, delete, read and search resources, nothing else; a batch may";
+    let message =
+        "a transaction may create, update, patch, delete, read and search resources, nothing else; a batch may";
     Failure::new(400, IssueCode::NotSupported, message)
 }
 

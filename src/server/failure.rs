@@ -79,9 +79,14 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        let error = match error {
+            StoreError::Patch(error) => return error.into(),
+            StoreError::Invalid(issues) => return Self::all(422, issues),
+            other => other,
+        };
         let message = error.to_string();
         let (status, code) = match &error {
-            StoreError::NotFound { .. } => (404, IssueCode::NotFound),
+            StoreError::NotFound { .. } | StoreError::NoMatch { .. } => (404, IssueCode::NotFound),
             StoreError::Gone { .. } => (410, IssueCode::Deleted),
             StoreError::VersionConflict { .. } => (412, IssueCode::Conflict),
             StoreError::MultipleMatches { .. } => (412, IssueCode::MultipleMatches),

@@ -151,8 +151,8 @@ fn on_type(verb: Verb, conditional: bool, if_none_exist: bool) -> Result<Interac
         Verb::Post => Ok(Interaction::Create),
         Verb::Put if conditional => Ok(Interaction::ConditionalUpdate),
         Verb::Delete if conditional => Ok(Interaction::ConditionalDelete),
-        Verb::Put | Verb::Delete => Err(criteria()),
-        Verb::Patch => Err(patch_unsupported()),
+        Verb::Patch if conditional => Ok(Interaction::ConditionalPatch),
+        Verb::Put | Verb::Patch | Verb::Delete => Err(criteria()),
     }
 }
 
@@ -161,14 +161,9 @@ fn on_instance(verb: Verb) -> Result<Interaction, Failure> {
         Verb::Get => Ok(Interaction::Read),
         Verb::Put => Ok(Interaction::Update),
         Verb::Delete => Ok(Interaction::Delete),
-        Verb::Patch => Err(patch_unsupported()),
-        Verb::Post => Err(method_not_allowed("GET, PUT, DELETE")),
+        Verb::Patch => Ok(Interaction::Patch),
+        Verb::Post => Err(method_not_allowed("GET, PUT, PATCH, DELETE")),
     }
-}
-
-fn patch_unsupported() -> Failure {
-    Failure::new(405, IssueCode::NotSupported, "PATCH is not supported here yet; read, change and update")
-        .with_header("Allow", "GET, PUT, DELETE")
 }
 
 fn operation(name: &str, on: Option<&str>) -> Result<Interaction, Failure> {

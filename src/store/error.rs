@@ -1,5 +1,8 @@
 //! What can go wrong in the store, and what it becomes for a client.
 
+use salus_fhir::outcome::Issue;
+use salus_fhir::patch::PatchError;
+
 /// A failure of a store function. The doc comment of each variant names the HTTP status and the
 /// OperationOutcome issue code it becomes (`src/server/error.rs` maps them).
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,18 @@ pub enum Error {
         /// How many it may match.
         most: usize,
     },
+    /// 404 `not-found`: a conditional patch found nothing to change.
+    #[error("no {resource_type} that the caller may see matches the criteria")]
+    NoMatch {
+        /// Type of the resource.
+        resource_type: String,
+    },
+    /// 400 or 422, as [`PatchError`] says: the patch is none, or cannot be applied to this version.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+    /// 422, with the issues: what a patch would make of the resource cannot be stored.
+    #[error("the patched resource would not be valid")]
+    Invalid(Vec<Issue>),
     /// 409 `conflict`: a conditional update matched nothing, but the id it brings is taken.
     #[error("{resource_type}/{id} exists, but is not what the criteria match")]
     IdTaken {

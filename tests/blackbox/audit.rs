@@ -124,6 +124,11 @@ fn every_interaction_and_refusal_leaves_one_event() {
     let deleted = ward.client.create(&observation(patient));
     let wrong_code = r#"{"resourceType":"Observation","status":"no such status","code":{"text":"x"}}"#;
     let form = ("content-type", "application/x-www-form-urlencoded");
+    let json_patch = ("content-type", "application/json-patch+json");
+    let noted =
+        r#"[{"op":"add","path":"/note","value":[{"text":"n"}]},{"op":"add","path":"/note/-","value":{"text":"n"}}]"#;
+    let unnoted = r#"[{"op":"remove","path":"/note/0"}]"#;
+    let failing = r#"[{"op":"test","path":"/status","value":"x"}]"#;
     type Case<'a> = (&'a str, String, String, Vec<(&'a str, &'a str)>, u16, &'a str, &'a str, &'a str);
     let cases: Vec<Case<'_>> = vec![
         ("GET", format!("Observation/{id}"), String::new(), vec![], 200, "read", "R", "0"),
@@ -157,6 +162,12 @@ fn every_interaction_and_refusal_leaves_one_event() {
         ("POST", "Observation/_search".into(), format!("patient={patient}"), vec![form], 200, "search-type", "E", "0"),
         ("POST", "Observation".into(), body.clone(), vec![], 201, "create", "C", "0"),
         ("PUT", format!("Observation/{id}"), with_id(id), vec![], 200, "update", "U", "0"),
+        ("PATCH", format!("Observation/{id}"), noted.into(), vec![json_patch], 200, "patch", "U", "0"),
+        ("PATCH", format!("Observation/{id}"), "[]".into(), vec![json_patch], 200, "patch", "E", "0"),
+        ("PATCH", format!("Observation?_id={id}"), unnoted.into(), vec![json_patch], 200, "patch", "U", "0"),
+        ("PATCH", format!("Observation/{id}"), "{}".into(), vec![json_patch], 400, "patch", "U", "4"),
+        ("PATCH", format!("Observation/{id}"), failing.into(), vec![json_patch], 422, "patch", "U", "4"),
+        ("PATCH", format!("Observation/{UNKNOWN}"), "[]".into(), vec![json_patch], 404, "patch", "U", "4"),
         ("DELETE", format!("Observation/{deleted}"), String::new(), vec![], 204, "delete", "D", "0"),
         ("GET", format!("Observation/{deleted}"), String::new(), vec![], 410, "read", "R", "4"),
         ("GET", format!("Observation/{UNKNOWN}"), String::new(), vec![], 404, "read", "R", "4"),

@@ -260,7 +260,7 @@ fn methods_that_a_path_does_not_take_are_told_which_it_does() {
         ("POST", "Patient/1"),
         ("DELETE", ""),
         ("PUT", ""),
-        ("PATCH", "Patient/1"),
+        ("PATCH", ""),
         ("PUT", "Patient/1/_history/1"),
         ("DELETE", "Patient/1/_history"),
         ("POST", "_history"),

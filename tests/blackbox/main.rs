@@ -18,6 +18,7 @@ mod history;
 mod limits;
 mod lossless;
 mod paging;
+mod patch;
 mod rest;
 mod risk_score;
 mod scopes;

@@ -116,6 +116,7 @@ async fn bundle(store: &Store, access: &Arc<Access>, text: &str) -> Result<usize
             target,
             method,
             resource: Some(resource.clone()),
+            revision: None,
             precondition: Precondition::None,
         });
     }

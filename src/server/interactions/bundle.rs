@@ -13,7 +13,7 @@ use salus_store::write::transaction::{BeforeCommit, Entry, EntryError, Target};
 use salus_store::{Reads, Written};
 
 use super::update::{expect_id, expect_whole};
-use super::{answer, validated};
+use super::{answer, patch, validated};
 use crate::bundle::{BundleWriter, quoted};
 use crate::conditional::precondition;
 use crate::dispatch::{Act, Done, authorized, dispatch, outside_transactions, read_within, refuse};
@@ -128,11 +128,15 @@ async fn transaction(act: &Act<'_>, bundle: &Value<'_>, requests: &[FhirRequest<
     let reading = Reading { act, entries: reading };
     let outcome = act.app.store.transaction_with(&entries, audit, &reading).await;
     let (written, read) = outcome.map_err(|failed| failed.failure(&positions))?;
-    let of_writes = positions.iter().zip(&written).map(|(position, written)| {
+    let mut responses: Vec<(usize, FhirResponse)> = read;
+    for (&position, written) in positions.iter().zip(&written) {
         // R4 http.html#transaction-response: resources only where they are asked for.
-        (*position, answer(&requests[*position], written, Return::Minimal))
-    });
-    let mut responses: Vec<(usize, FhirResponse)> = of_writes.chain(read).collect();
+        let response = match written.method {
+            Method::Patch => patch::answered(act, &requests[position], written, Return::Minimal).await,
+            _ => answer(&requests[position], written, Return::Minimal),
+        };
+        responses.push((position, response));
+    }
     responses.sort_unstable_by_key(|(position, _)| *position);
     let mut answer = BundleWriter::new("transaction-response", None);
     for (_, response) in &responses {
@@ -201,7 +205,7 @@ fn interaction_of(written: &Written) -> Interaction {
 
 /// A write of a transaction, authorized and checked.
 fn write_entry<'v>(
-    act: &Act<'_>,
+    act: &Act<'v>,
     position: usize,
     full_url: Option<&str>,
     request: &'v FhirRequest<'v>,
@@ -217,12 +221,18 @@ fn write_entry<'v>(
         }
         Interaction::Update => (Method::Put, Target::Id(id())),
         Interaction::ConditionalUpdate => (Method::Put, Target::Criteria(request.query.clone())),
+        Interaction::Patch => (Method::Patch, Target::Id(id())),
+        Interaction::ConditionalPatch => (Method::Patch, Target::Criteria(request.query.clone())),
         Interaction::Delete => (Method::Delete, Target::Id(id())),
         Interaction::ConditionalDelete => (Method::Delete, Target::Criteria(request.query.clone())),
         _ => return Err(outside_transactions()),
     };
+    let revision = match method {
+        Method::Patch => Some(patch::revision(act.app, request, route.type_name())?),
+        _ => None,
+    };
     let resource = match method {
-        Method::Delete => None,
+        Method::Delete | Method::Patch => None,
         _ => {
             let Body::Resource(resource) = &request.body else {
                 return Err(Failure::new(400, IssueCode::Required, "the entry needs a resource"));
@@ -245,6 +255,7 @@ fn write_entry<'v>(
         target,
         method,
         resource,
+        revision,
         precondition: precondition(request)?,
     })
 }

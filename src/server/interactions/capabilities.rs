@@ -13,8 +13,8 @@ use crate::bundle::quoted;
 use crate::operations::{self, Served};
 
 /// What can be done with resources of every type but AuditEvent (codes of `type-restful-interaction`).
-pub const RESOURCE_INTERACTIONS: [&str; 8] =
-    ["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"];
+pub const RESOURCE_INTERACTIONS: [&str; 9] =
+    ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
 /// What can be done with AuditEvents.
 pub const AUDIT_EVENT_INTERACTIONS: [&str; 2] = ["read", "search-type"];
 /// What can be done with the system (codes of `system-restful-interaction`).
@@ -33,7 +33,8 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors:
             r#""publisher":"Salus","description":"What this Salus server can do.","kind":"instance","#,
             r#""software":{{"name":"Salus","version":"{version}","releaseDate":"{date}"}},"#,
             r#""implementation":{{"description":"Salus FHIR server","url":{base}}},"fhirVersion":"4.0.1","#,
-            r#""format":["application/fhir+json","application/fhir+xml","json","xml"],"rest":[{{"mode":"server","#,
+            r#""format":["application/fhir+json","application/fhir+xml","json","xml"],"#,
+            r#""patchFormat":["application/json-patch+json","application/fhir+json","application/fhir+xml"],"rest":[{{"mode":"server","#,
             r#""security":{security},"resource":[{resources}],"interaction":{interactions},"searchParam":{common}}}]}}"#
         ),
         canonical = CANONICAL_BASE,

@@ -40,6 +40,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
                 target: Target::NewUnless(criteria.trim_start_matches('?').to_owned()),
                 method: Method::Post,
                 resource: Some(resource),
+                revision: None,
                 precondition: Precondition::None,
             };
             act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?

@@ -7,6 +7,7 @@ pub mod create;
 pub mod delete;
 pub mod history;
 pub(crate) mod page_link;
+pub mod patch;
 pub mod read;
 pub mod search;
 pub mod update;

@@ -48,6 +48,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
             target: Target::Criteria(act.request.query.clone()),
             method: Method::Put,
             resource: Some(resource),
+            revision: None,
             precondition,
         };
         act.app.store.transaction(&[entry], audit).await.map_err(|error| error.error)?

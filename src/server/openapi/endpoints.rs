@@ -65,8 +65,8 @@ pub struct Endpoint {
     pub query: Vec<(String, String)>,
     /// Request headers that change what it does: name and description.
     pub headers: &'static [(&'static str, &'static str)],
-    /// Media type of the request's body.
-    pub body: Option<&'static str>,
+    /// Media types that the request's body can have; none where it has no body.
+    pub body: &'static [&'static str],
     /// Media type of what it answers.
     pub media: &'static str,
     /// Statuses and what they mean.
@@ -113,7 +113,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         scope: None,
         query: Vec::new(),
         headers: &[],
-        body: other.4,
+        body: other.4.as_slice(),
         media: other.5,
         answers: other.6,
     }));

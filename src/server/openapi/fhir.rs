@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::endpoints::{Endpoint, FHIR_JSON, FORM, Group};
 use crate::interactions::capabilities::{RESOURCE_INTERACTIONS, SYSTEM_INTERACTIONS};
+use crate::interactions::patch::JSON_PATCH;
 use crate::operations::SERVED;
 
 type Pairs = &'static [(&'static str, &'static str)];
@@ -18,7 +19,7 @@ struct Http {
     scope: &'static str,
     query: Pairs,
     headers: Pairs,
-    body: Option<&'static str>,
+    body: &'static [&'static str],
     answers: Answers,
 }
 
@@ -82,6 +83,17 @@ const WRITTEN: Answers = &[
     (413, "The body is too large"),
     (422, "The resource is not valid"),
 ];
+const PATCHED: Answers = &[
+    (200, "It is changed, or was already as the patch makes it"),
+    (400, "The body is no patch"),
+    (401, "No valid token"),
+    (403, "The token does not allow it"),
+    (404, "There is none that the caller may see"),
+    (410, "It was deleted"),
+    (412, "Its version is another, or several match"),
+    (415, "The body is no form of a patch that is read here"),
+    (422, "The patch cannot be applied, or leaves no valid resource"),
+];
 const DELETED: Answers = &[
     (204, "It is deleted, or was not there"),
     (401, "No valid token"),
@@ -97,7 +109,7 @@ const BUNDLE: Answers = &[
     (404, "There is none that the caller may see"),
 ];
 
-const HTTP: [Http; 18] = [
+const HTTP: [Http; 20] = [
     Http {
         query: IN_PART,
         ..http("read", "GET", "/fhir/{type}/{id}", "The current version of a resource", "system/*.r", READ)
@@ -108,7 +120,7 @@ const HTTP: [Http; 18] = [
     },
     Http {
         headers: &[IF_MATCH, PREFER],
-        body: Some(FHIR_JSON),
+        body: &[FHIR_JSON],
         ..http(
             "update",
             "PUT",
@@ -121,7 +133,7 @@ const HTTP: [Http; 18] = [
     Http {
         query: &[ONE_MATCH],
         headers: &[IF_MATCH, PREFER],
-        body: Some(FHIR_JSON),
+        body: &[FHIR_JSON],
         ..http(
             "update",
             "PUT",
@@ -130,6 +142,24 @@ const HTTP: [Http; 18] = [
             "system/*.us",
             WRITTEN,
         )
+    },
+    Http {
+        headers: &[IF_MATCH, PREFER],
+        body: &[JSON_PATCH, FHIR_JSON],
+        ..http(
+            "patch",
+            "PATCH",
+            "/fhir/{type}/{id}",
+            "Changes a resource by a JSON Patch, or by a FHIRPath Patch (Parameters)",
+            "system/*.u",
+            PATCHED,
+        )
+    },
+    Http {
+        query: &[ONE_MATCH],
+        headers: &[IF_MATCH, PREFER],
+        body: &[JSON_PATCH, FHIR_JSON],
+        ..http("patch", "PATCH", "/fhir/{type}", "Changes the one resource that matches", "system/*.us", PATCHED)
     },
     Http {
         headers: &[IF_MATCH],
@@ -167,12 +197,12 @@ const HTTP: [Http; 18] = [
     },
     Http {
         headers: &[("If-None-Exist", "Search parameters: create only where nothing matches"), PREFER],
-        body: Some(FHIR_JSON),
+        body: &[FHIR_JSON],
         ..http("create", "POST", "/fhir/{type}", "Creates a resource", "system/*.c", WRITTEN)
     },
     Http { query: SEARCH, ..http("search-type", "GET", "/fhir/{type}", "Searches a type", "system/*.s", BUNDLE) },
     Http {
-        body: Some(FORM),
+        body: &[FORM],
         ..http(
             "search-type",
             "POST",
@@ -209,7 +239,7 @@ const HTTP: [Http; 18] = [
         ..http("search-system", "GET", "/fhir", "Searches all types, or those named", "system/*.s", BUNDLE)
     },
     Http {
-        body: Some(FORM),
+        body: &[FORM],
         ..http(
             "search-system",
             "POST",
@@ -220,7 +250,7 @@ const HTTP: [Http; 18] = [
         )
     },
     Http {
-        body: Some(FHIR_JSON),
+        body: &[FHIR_JSON],
         ..http(
             "transaction",
             "POST",
@@ -241,7 +271,7 @@ const fn http(
     scope: &'static str,
     answers: Answers,
 ) -> Http {
-    Http { interaction, method, path, summary, scope, query: &[], headers: &[], body: None, answers }
+    Http { interaction, method, path, summary, scope, query: &[], headers: &[], body: &[], answers }
 }
 
 /// Whether the CapabilityStatement says that this is supported. A batch goes the way of a transaction;
@@ -298,7 +328,7 @@ pub(super) fn operations() -> Vec<Endpoint> {
                     scope: Some("system/*.r"),
                     query,
                     headers: &[],
-                    body: (method == "POST").then_some(FHIR_JSON),
+                    body: if method == "POST" { &[FHIR_JSON] } else { &[] },
                     media: FHIR_JSON,
                     answers: OPERATION,
                 });

@@ -106,8 +106,9 @@ fn operation(endpoint: &Endpoint) -> utoipa::openapi::path::Operation {
         let parameter = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Header);
         operation = operation.parameter(parameter.description(Some(*description)).schema(Some(plain(Type::String))));
     }
-    if let Some(media) = endpoint.body {
-        let body = RequestBodyBuilder::new().required(Some(Required::True)).content(media, content(media));
+    if !endpoint.body.is_empty() {
+        let body = RequestBodyBuilder::new().required(Some(Required::True));
+        let body = endpoint.body.iter().fold(body, |body, media| body.content(*media, content(media)));
         operation = operation.request_body(Some(body.build()));
     }
     for (status, description) in endpoint.answers {

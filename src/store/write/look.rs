@@ -67,7 +67,8 @@ impl Reading for Current {
     }
 }
 
-const LOCK: &str = "SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE";
+/// Locks rows, in one order everywhere, so that no two requests wait for each other.
+pub(super) const LOCK: &str = "SELECT FROM resource WHERE tenant = $1 AND rid = ANY($2) ORDER BY rid FOR UPDATE";
 
 impl Store {
     /// The current row of what `change` is about, as far as there can be one, at some moment: whoever acts on it

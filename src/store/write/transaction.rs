@@ -14,6 +14,7 @@ use salus_fhir::json::Value;
 
 use super::change::{Change, Method, Precondition, Written};
 use super::conditional::{canonical, most_deletions};
+use super::patch::Revise;
 use crate::row::Version;
 use crate::{Error, Reads, Result, Store};
 
@@ -45,8 +46,10 @@ pub struct Entry<'a> {
     pub target: Target,
     /// How.
     pub method: Method,
-    /// The content; `None` to delete.
+    /// The content; `None` to delete or revise.
     pub resource: Option<Value<'a>>,
+    /// What makes the content from the current version, in place of `resource`: a patch.
+    pub revision: Option<Arc<dyn Revise + 'a>>,
     /// What must hold of the current version.
     pub precondition: Precondition,
 }
@@ -87,8 +90,8 @@ pub fn new_id() -> String {
 }
 
 /// What an entry turned out to be about.
-enum Resolved {
-    /// Nothing to write: a conditional create found this.
+pub(super) enum Resolved {
+    /// Nothing to write: a conditional create found this, or a patch left it as it is.
     Found(Version),
     /// Nothing to write: the entry at this position creates what these criteria ask for.
     Same(usize, String),
@@ -182,8 +185,9 @@ impl Store {
             (0..entries.len()).partition(|&position| entries[position].method == Method::Delete);
         let mut changes = Vec::with_capacity(entries.len());
         for positions in [&deletions, &rest] {
-            let resolved = self.resolve(transaction, entries, positions).await?;
-            let (group, origins) = self.changes(transaction, entries, positions, &resolved).await?;
+            let mut resolved = self.resolve(transaction, entries, positions).await?;
+            let revised = self.revise(transaction, entries, positions, &mut resolved).await?;
+            let (group, origins) = self.changes(transaction, entries, positions, &resolved, revised).await?;
             let done = changes.len();
             changes.extend(group);
             super::commit::refuse_duplicates(&changes)?;
@@ -245,6 +249,10 @@ impl Store {
                 let most = most_deletions(&entry.resource_type, criteria)?;
                 Resolved::Delete(find(criteria, most).await?.into_iter().map(|version| version.id).collect())
             }
+            Target::Criteria(criteria) if entry.method == Method::Patch => match find(criteria, 1).await?.pop() {
+                Some(version) => Resolved::Put(version.id),
+                None => return Err(Error::NoMatch { resource_type: entry.resource_type.clone() }),
+            },
             Target::Criteria(criteria) => {
                 let sent = entry.resource.as_ref().and_then(|resource| resource.get_str("id")).map(str::to_owned);
                 match (find(criteria, 1).await?.pop(), sent) {
@@ -268,6 +276,7 @@ impl Store {
         entries: &[Entry<'_>],
         positions: &[usize],
         resolved: &[Resolved],
+        mut revised: HashMap<usize, Value<'static>>,
     ) -> std::result::Result<(Vec<Change>, Vec<usize>), EntryError> {
         let mut references: HashMap<String, String> = HashMap::new();
         for (&position, resolved) in positions.iter().zip(resolved) {
@@ -301,7 +310,7 @@ impl Store {
                 Resolved::Put(id) => (id, entry.method, entry.precondition),
                 Resolved::PutNew(id) => (id, entry.method, Precondition::Absent),
             };
-            let Some(mut resource) = entry.resource.clone() else { continue };
+            let Some(mut resource) = revised.remove(&position).or_else(|| entry.resource.clone()) else { continue };
             self.resolve_references(transaction, entry, &mut resource, &mut references)
                 .await
                 .map_err(|error| error.at(position))?;
@@ -317,7 +326,9 @@ impl Store {
 fn unchanged(entries: &[Entry<'_>], positions: &[usize], resolved: &[Resolved], outcomes: &mut [Vec<Written>]) {
     for (&position, resolved) in positions.iter().zip(resolved) {
         match resolved {
-            Resolved::Found(version) => outcomes[position].push(found(version)),
+            Resolved::Found(version) => {
+                outcomes[position].push(Written { method: entries[position].method, ..found(version) });
+            }
             Resolved::Same(first, _) => {
                 let same = outcomes[*first].first().cloned();
                 outcomes[position].extend(same.map(|one| Written { created: false, changed: false, ..one }));

@@ -108,6 +108,7 @@ async fn put_in_transaction(store: &Store, resources: &[&Value]) {
             target: Target::Id(resource["id"].as_str().unwrap().to_owned()),
             method: Method::Put,
             resource: Some(salus_fhir::json::parse(text, &salus_fhir::json::Limits::default()).unwrap()),
+            revision: None,
             precondition: Precondition::None,
         })
         .collect();
