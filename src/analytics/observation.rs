@@ -2,7 +2,35 @@
 
 use crate::resource::{codings, number};
 use crate::time;
-use salus_fhir::json::Value;
+use salus_fhir::json::{JsonError, Limits, Value, Wanted, parse_part};
+
+/// The members of an Observation that [`FeatureObservation::from_resource`] looks at.
+const LOOKED_AT: Wanted = Wanted::Members(&[
+    ("id", Wanted::All),
+    ("status", Wanted::All),
+    ("code", CONCEPT),
+    ("effectiveDateTime", Wanted::All),
+    ("effectiveInstant", Wanted::All),
+    ("effectivePeriod", Wanted::Members(&[("start", Wanted::All), ("end", Wanted::All)])),
+    ("valueQuantity", QUANTITY),
+    ("valueInteger", Wanted::All),
+    ("dataAbsentReason", PRESENCE),
+    (
+        "component",
+        Wanted::Members(&[
+            ("code", CONCEPT),
+            ("valueQuantity", QUANTITY),
+            ("valueInteger", Wanted::All),
+            ("dataAbsentReason", PRESENCE),
+        ]),
+    ),
+]);
+const CONCEPT: Wanted =
+    Wanted::Members(&[("coding", Wanted::Members(&[("system", Wanted::All), ("code", Wanted::All)]))]);
+const QUANTITY: Wanted =
+    Wanted::Members(&[("value", Wanted::All), ("unit", Wanted::All), ("system", Wanted::All), ("code", Wanted::All)]);
+/// That it is there is enough.
+const PRESENCE: Wanted = Wanted::Members(&[]);
 
 /// One coded number of an Observation, or of one of its components.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +65,15 @@ impl FeatureObservation {
             .chain(observation.items("component"))
             .filter_map(|part| coded_number(part, id, effective))
             .collect()
+    }
+
+    /// The same of the JSON text of an Observation that was parsed before, such as a stored one: of its many members
+    /// only those that matter here are read.
+    ///
+    /// # Errors
+    /// [`JsonError`] where it is no JSON after all.
+    pub fn from_stored(text: &str) -> Result<Vec<FeatureObservation>, JsonError> {
+        Ok(Self::from_resource(&parse_part(text, LOOKED_AT, &Limits::default())?))
     }
 }
 
@@ -78,10 +115,14 @@ fn effective(observation: &Value<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use salus_fhir::json::{Limits, parse};
+    use proptest::prelude::*;
+    use salus_fhir::json::{Object, parse};
 
+    /// What is read of a resource, by both ways to read it.
     fn read(json: &str) -> Vec<FeatureObservation> {
-        FeatureObservation::from_resource(&parse(json, &Limits::default()).unwrap())
+        let found = FeatureObservation::from_resource(&parse(json, &Limits::default()).unwrap());
+        assert_eq!(FeatureObservation::from_stored(json).unwrap(), found, "{json}");
+        found
     }
 
     fn heart_rate(extra: &str) -> Vec<FeatureObservation> {
@@ -143,5 +184,55 @@ mod tests {
             r#""status":"final","effectiveDateTime":"2026-01-01","valueQuantity":{"value":80,"unit":"bpm","system":"http://example.org/units","code":"X7"}"#,
         );
         assert_eq!(found[0].unit.as_deref(), Some("bpm"));
+    }
+
+    /// Resources made of the members that matter, others, and members of the wrong kind, in any order.
+    fn observation() -> impl Strategy<Value = Value<'static>> {
+        let text = prop_oneof!["final", "cancelled", "8867-4", "/min", "2026-01-0[1-9]", "[a\"\\\\{} é]{0,4}"];
+        let leaf = prop_oneof![
+            4 => text.prop_map(Value::from),
+            4 => (0..500_i64).prop_map(Value::from),
+            1 => any::<bool>().prop_map(Value::from),
+        ];
+        let name = prop_oneof![
+            "id|status|code|coding|system|value|unit|start|end|component",
+            "effectiveDateTime|effectiveInstant|effectivePeriod|valueQuantity|valueInteger|dataAbsentReason",
+            "text|category|referenceRange|note|_status|extension",
+        ];
+        let anything = leaf.prop_recursive(4, 30, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec((name.clone(), inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        });
+        (prop::collection::vec(anything, 9), prop::collection::vec(any::<bool>(), 9)).prop_map(|(values, kept)| {
+            let sound = parse(SOUND, &Limits::default()).unwrap().into_static();
+            let members = sound.as_object().unwrap().iter().zip(values.into_iter().zip(kept));
+            let members = members
+                .map(|((name, value), (other, kept))| (name.to_owned(), if kept { value.clone() } else { other }));
+            Value::Object(members.collect::<Object<'_>>())
+        })
+    }
+
+    /// Nine members.
+    const SOUND: &str = r#"{
+        "note": [{"text": "a \"quoted\" {note}"}], "id": "o", "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "x"}], "text": "y"},
+        "effectiveDateTime": "2026-01-01", "referenceRange": [{"low": {"value": 60}}],
+        "valueQuantity": {"value": 80.0, "unit": "bpm", "code": "/min"},
+        "component": [{"code": {"coding": [{"code": "1"}]}, "valueInteger": 3}, {"dataAbsentReason": {"text": "z"}}],
+        "effectivePeriod": {"end": "2026-01-02"}}"#;
+
+    proptest! {
+        #[test]
+        fn a_stored_text_reads_as_the_resource_does(observation in observation()) {
+            read(&observation.to_string());
+        }
+    }
+
+    #[test]
+    fn the_resource_that_the_property_starts_from_has_values() {
+        assert_eq!(read(SOUND).len(), 2);
     }
 }

@@ -32,7 +32,7 @@ pub mod write;
 
 pub use error::{Error, Result};
 pub use history::{HistoryPage, HistoryQuery};
-pub use model_inputs::{ModelInputs, ModelInputsQuery};
+pub use model_inputs::{Body, MOST_OBSERVATIONS, ModelInputs, ModelInputsQuery};
 pub use reads::Reads;
 pub use row::Version;
 pub use store::{Settings, Store};

@@ -1,6 +1,6 @@
 //! Connections, and the schema's migrations.
 
-use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
 use crate::{Error, Result};
@@ -32,6 +32,8 @@ pub(crate) fn open(config: tokio_postgres::Config, size: usize) -> Result<Pool> 
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(size)
+        // The connection used last has its statements planned and its caches warm.
+        .queue_mode(QueueMode::Lifo)
         .pre_recycle(Hook::sync_fn(|client, _| {
             if client.statement_cache.size() > MOST_STATEMENTS {
                 client.statement_cache.clear();

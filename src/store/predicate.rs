@@ -77,6 +77,13 @@ impl View<'_> {
         self.write_consent(row, sql);
     }
 
+    /// The same for rows most of which are of one patient. What can be said of all of these at once is not asked of
+    /// each: where no deny could bind this caller ([`View::write_restricts`]), none decides about any of them.
+    pub fn write_of_patient(&self, of: &OfPatient<'_>, resource_type: &str, row: &str, sql: &mut Sql) {
+        self.any_of(resource_type, self.access.grants_for(Permission::Read, resource_type)).write(row, self, sql);
+        self.write_consent_knowing(Some(of), row, sql);
+    }
+
     /// Appends the predicate on `row` of any of `types`, each with its own grants. With no type
     /// granted the predicate is false.
     pub fn write_types(&self, permission: Permission, types: &[&str], row: &str, sql: &mut Sql) {
@@ -149,12 +156,16 @@ impl View<'_> {
 
     /// Appends ` AND` what Consent demands, if it binds this caller.
     fn write_consent(&self, row: &str, sql: &mut Sql) {
+        self.write_consent_knowing(None, row, sql);
+    }
+
+    fn write_consent_knowing(&self, of: Option<&OfPatient<'_>>, row: &str, sql: &mut Sql) {
         let ConsentView::Enforce { purpose, actors, default_policy, break_glass } = self.access.consent() else {
             return;
         };
         let caller = Caller { purpose, actors, now: self.now, break_glass: *break_glass };
         sql.push(" AND NOT ");
-        caller.write_decided(Effect::Deny, row, sql);
+        caller.write_decided(Effect::Deny, of, row, sql);
         match default_policy {
             DefaultPolicy::PermitAll => return,
             DefaultPolicy::PermitNormal | DefaultPolicy::BreakGlassOnly if *break_glass => return,
@@ -167,7 +178,7 @@ impl View<'_> {
             }
         }
         sql.push(" OR ");
-        caller.write_decided(Effect::Permit, row, sql);
+        caller.write_decided(Effect::Permit, None, row, sql);
         sql.push(")");
     }
 
@@ -178,9 +189,12 @@ impl View<'_> {
             sql.push("false");
             return;
         };
-        sql.push("consent_restricts(").bind(self.access.tenant()).push(", ").bind(patient).push(", ");
+        // As for rows: whether the patient has Consents at all is asked first.
+        sql.push("CASE WHEN ").push(PROBE).push("consent_rule c WHERE c.tenant = ").bind(self.access.tenant());
+        sql.push(" AND c.patient = ").bind(patient).push(PROBED).push(" THEN consent_restricts(");
+        sql.bind(self.access.tenant()).push(", ").bind(patient).push(", ");
         Caller { purpose, actors, now: self.now, break_glass: *break_glass }.write(sql);
-        sql.push(if *break_glass { ", true)" } else { ", false)" });
+        sql.push(if *break_glass { ", true)" } else { ", false)" }).push(" ELSE false END");
     }
 }
 
@@ -195,6 +209,14 @@ fn by_facts_alone(condition: Condition) -> Condition {
     }
 }
 
+/// A patient whom most rows of a statement are of.
+pub(crate) struct OfPatient<'a> {
+    /// Key of the patient.
+    pub patient: Key,
+    /// An expression that is worth what [`View::write_restricts`] writes for this patient, computed once.
+    pub restricts: &'a str,
+}
+
 /// The caller as Consent rules see it.
 struct Caller<'a> {
     purpose: &'a str,
@@ -206,9 +228,14 @@ struct Caller<'a> {
 impl Caller<'_> {
     /// Appends whether a provision with this effect decides about the row. That one matches at all is asked first:
     /// most patients have no Consents, most Consents are not about this caller, and then nothing else is.
-    fn write_decided(&self, effect: Effect, row: &str, sql: &mut Sql) {
+    fn write_decided(&self, effect: Effect, of: Option<&OfPatient<'_>>, row: &str, sql: &mut Sql) {
         let effect = if effect == Effect::Deny { "true" } else { "false" };
-        sql.push("((").push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" OR ").push(PROBE);
+        sql.push("(");
+        if let Some(of) = of {
+            sql.push("NOT (").push(row).push(".patient = ").bind(of.patient);
+            sql.push(" AND NOT ").push(of.restricts).push(") AND ");
+        }
+        sql.push("(").push(row).push(".patient = ").bind(SEVERAL_PATIENTS).push(" OR ").push(PROBE);
         sql.push("consent_rule c WHERE c.tenant = ").push(row).push(".tenant AND c.patient = ").push(row);
         sql.push(".patient AND c.deny = ").push(effect).push(" AND consent_matches(c");
         for column in ["type", "rid", "keys", "sort"] {

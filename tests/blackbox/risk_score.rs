@@ -262,6 +262,36 @@ fn what_was_measured_later_or_in_error_does_not_count() {
     assert_eq!((none.status, none.issue().as_str()), (422, "incomplete"));
 }
 
+/// Beyond some number of Observations only those of the model's codes are fetched: the answer is the same.
+#[test]
+fn what_the_model_does_not_know_makes_no_difference_however_much_there_is() {
+    let stay = Stay::new();
+    // What stands in components is found by these.
+    let component = |code: &str, value: f64| {
+        json!({"code": {"coding": [{"system": LOINC, "code": code}]},
+            "valueQuantity": {"value": value, "unit": "mm[Hg]", "system": UCUM, "code": "mm[Hg]"}})
+    };
+    let mut panel = stay.observation("85354-9", 0.0, "mm[Hg]", "2024-03-01T04:00:00Z");
+    panel.as_object_mut().unwrap().remove("valueQuantity");
+    panel["component"] = json!([component("8480-6", 71.0), component("8462-4", 40.0)]);
+    let panel = format!("Observation/{}", stay.client.create(&panel));
+    let few = stay.score();
+    assert!(of_code(&few, "8480-6").iter().any(|input| input.sources.contains(&panel)), "{few:#}");
+    let other = stay.observation("66655-5", 1.0, "1", "2024-03-01T12:00:00Z");
+    let mut foreign = stay.observation(LACTATE, 13.0, "mmol/L", "2024-03-01T12:00:00Z");
+    foreign["subject"] = json!({"reference": format!("Patient/{}", Stay::empty().patient)});
+    foreign["performer"] = json!([{"reference": format!("Patient/{}", stay.patient)}]);
+    for times in [10, 600] {
+        stay.client.create(&foreign);
+        let entry = json!({"resource": other, "request": {"method": "POST", "url": "Observation"}});
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": vec![entry; times]});
+        assert_eq!(stay.client.post("", &bundle.to_string()).status, 200);
+        let many = stay.score();
+        assert_eq!(inputs(&many), inputs(&few), "{times} more");
+        assert_eq!(probability(&many), probability(&few));
+    }
+}
+
 #[test]
 fn supposed_inputs_are_used_and_never_stored() {
     let stay = Stay::new();

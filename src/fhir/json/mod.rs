@@ -4,16 +4,19 @@
 //! no U+0000 and no lone surrogates in strings, bounded nesting.
 //!
 //! [`parse`] and [`parse_bytes`] make a [`Value`] that borrows from the text; strings are copied
-//! only where they hold an escape, numbers never. [`Value::write`] gives compact text back.
+//! only where they hold an escape, numbers never. [`Value::write`] gives compact text back. [`parse_part`] reads
+//! some members of a text that was parsed before.
 
 mod error;
 mod parse;
+mod part;
 mod write;
 
 use std::borrow::Cow;
 
 pub use error::{JsonError, JsonErrorKind};
 pub use parse::{Limits, parse, parse_bytes};
+pub use part::{Wanted, parse_part};
 pub use write::write_string;
 
 /// A JSON value that borrows from the text it was parsed from.

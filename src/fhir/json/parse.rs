@@ -25,15 +25,14 @@ impl Default for Limits {
 /// Objects up to this size look for duplicate names one by one; larger ones hash them.
 const LINEAR_MEMBERS: usize = 24;
 
-type Parsed<T> = Result<T, Box<Fault>>;
+pub(super) type Parsed<T> = Result<T, Box<Fault>>;
 
 /// Parses one JSON value that fills `text`. A byte order mark before it is skipped.
 ///
 /// # Errors
 /// [`JsonError`] with the reason and place of the first fault.
 pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, JsonError> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, depth_left: limits.depth, limits };
-    parser.document().map_err(|fault| fault.into_error(text))
+    Parser::new(text, limits).document(Parser::value).map_err(|fault| fault.into_error(text))
 }
 
 /// Parses bytes, which must be UTF-8.
@@ -52,21 +51,26 @@ pub fn parse_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Value<'a>, Js
     }
 }
 
-struct Parser<'a, 'l> {
+pub(super) struct Parser<'a, 'l> {
     text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
     depth_left: usize,
     limits: &'l Limits,
 }
 
-impl<'a> Parser<'a, '_> {
-    fn document(&mut self) -> Parsed<Value<'a>> {
+impl<'a, 'l> Parser<'a, 'l> {
+    pub(super) fn new(text: &'a str, limits: &'l Limits) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, depth_left: limits.depth, limits }
+    }
+
+    /// The one value that fills the text, read by `value`.
+    pub(super) fn document(&mut self, value: impl FnOnce(&mut Self) -> Parsed<Value<'a>>) -> Parsed<Value<'a>> {
         if self.text.starts_with('\u{feff}') {
             self.at = '\u{feff}'.len_utf8();
         }
         self.skip_space();
-        let value = self.value()?;
+        let value = value(self)?;
         self.skip_space();
         if self.at < self.bytes.len() {
             return Err(self.fault(Kind::TrailingData));
@@ -75,24 +79,24 @@ impl<'a> Parser<'a, '_> {
     }
 
     #[inline]
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     #[inline]
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
     }
 
     #[cold]
-    fn fault(&self, kind: Kind) -> Box<Fault> {
+    pub(super) fn fault(&self, kind: Kind) -> Box<Fault> {
         let kind = if self.at >= self.bytes.len() { Kind::UnexpectedEnd } else { kind };
         Fault::new(kind, self.at)
     }
 
-    fn value(&mut self) -> Parsed<Value<'a>> {
+    pub(super) fn value(&mut self) -> Parsed<Value<'a>> {
         match self.peek() {
             Some(b'"') => Ok(Value::String(self.string()?)),
             Some(b'{') => self.nested(Self::object),
@@ -115,7 +119,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     #[inline]
-    fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Value<'a>>) -> Parsed<Value<'a>> {
+    pub(super) fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<Value<'a>>) -> Parsed<Value<'a>> {
         if self.depth_left == 0 {
             return Err(self.fault(Kind::TooDeep(self.limits.depth)));
         }
@@ -246,7 +250,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// A string from its opening quote to its closing one.
-    fn string(&mut self) -> Parsed<Cow<'a, str>> {
+    pub(super) fn string(&mut self) -> Parsed<Cow<'a, str>> {
         self.at += 1;
         let start = self.at;
         self.skip_plain()?;

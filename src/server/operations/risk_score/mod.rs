@@ -10,9 +10,9 @@ use std::sync::Arc;
 use salus_analytics::risk_assessment::{self, Context};
 use salus_analytics::{Error as ModelError, FeatureObservation, Features, Model, Prediction, Stay, Subject, Window};
 use salus_audit::{AuditKind, AuditRecord, Entity, EntityKind, ModelVersion};
-use salus_fhir::json::{self, Limits, Value};
+use salus_fhir::json::{self, JsonError, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode};
-use salus_store::{ModelInputs, ModelInputsQuery, Version};
+use salus_store::{Body, MOST_OBSERVATIONS, ModelInputs, ModelInputsQuery};
 
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
@@ -22,8 +22,6 @@ use parameters::{Parameters, Subjects};
 
 /// Microseconds of an hour.
 const HOUR: i64 = 3_600_000_000;
-/// Panels whose components hold inputs: blood pressure and vital signs (LOINC).
-const PANELS: [&str; 3] = ["85354-9", "35094-2", "85353-1"];
 
 /// Most members of a Group scored in one request.
 const MOST_MEMBERS: usize = 1000;
@@ -39,7 +37,7 @@ struct Scored {
 ///
 /// # Errors
 /// 400 for parameters that are unknown or wrong, 404 for an unknown patient or model, 422
-/// `incomplete` for too few inputs.
+/// `incomplete` for too few inputs, 422 `too-costly` for too many.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = Parameters::read(act)?;
     let model = match &parameters.model {
@@ -65,7 +63,7 @@ async fn one(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patient
 /// Scores every Patient who is a member; one who cannot be scored gets an OperationOutcome.
 async fn group(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, id: &str) -> Result<Done, Failure> {
     let group = act.app.store.read(&act.access, "Group", id).await?;
-    let members = with_body(&group, |group| {
+    let members = with_body(group.body.as_deref().unwrap_or("{}"), |group| {
         let member =
             |member: &Value<'_>| Some(member.get("entity")?.get_str("reference")?.strip_prefix("Patient/")?.to_owned());
         group.items("member").iter().filter_map(member).collect::<Vec<String>>()
@@ -98,8 +96,7 @@ async fn group(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, id: &
 
 async fn score(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patient: &str) -> Result<Scored, Failure> {
     let description = &model.description;
-    let mut codes: Vec<String> = description.codes().into_iter().map(|(_, code)| code.to_owned()).collect();
-    codes.extend(PANELS.map(str::to_owned));
+    let codes = description.codes().into_iter().map(|(_, code)| code.to_owned()).collect();
     let query = ModelInputsQuery {
         patient: patient.to_owned(),
         codes,
@@ -107,12 +104,13 @@ async fn score(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patie
         look_back: i64::from(description.window.hours) * HOUR,
     };
     let inputs = act.app.store.model_inputs(&act.access, &query).await?;
-    let window = window(model, &inputs, parameters.as_of)?;
-    let subject = with_body(&inputs.patient, Subject::from_patient)?;
-    let mut observations = Vec::new();
-    for version in &inputs.observations {
-        observations.extend(with_body(version, FeatureObservation::from_resource)?);
+    if inputs.cut {
+        let message = format!("the window holds more than {MOST_OBSERVATIONS} Observations of the model's inputs");
+        return Err(Failure::new(422, IssueCode::TooCostly, message));
     }
+    let window = window(model, &inputs, parameters.as_of)?;
+    let subject = with_body(inputs.patient.as_str(), Subject::from_patient)?;
+    let observations = observations(&inputs.observations)?;
     let features =
         Features::extract(description, &observations, &subject, &window, &parameters.what_if).map_err(failure)?;
     let age = risk_assessment::age(model, &features);
@@ -134,19 +132,30 @@ fn window(model: &Model, inputs: &ModelInputs, as_of: i64) -> Result<Window, Fai
     let icu: HashSet<String> = inputs.icu_locations.iter().map(|id| format!("Location/{id}")).collect();
     let mut stays = Vec::new();
     for encounter in &inputs.encounters {
-        stays.extend(with_body(encounter, |encounter| Stay::from_encounter(encounter, &icu))?);
+        stays.extend(with_body(encounter.as_str(), |encounter| Stay::from_encounter(encounter, &icu))?);
     }
     Ok(Window::choose(&model.description.window, &stays, as_of))
 }
 
+/// What the model sees of the Observations, oldest first, so that the same data give the same text.
+fn observations(stored: &[Body]) -> Result<Vec<FeatureObservation>, Failure> {
+    let mut observations = Vec::with_capacity(stored.len());
+    for body in stored {
+        observations.extend(FeatureObservation::from_stored(body.as_str()).map_err(unreadable)?);
+    }
+    observations.sort_by(|a, b| (a.effective, &a.reference).cmp(&(b.effective, &b.reference)));
+    Ok(observations)
+}
+
 /// Parses a stored body and hands it to `read`.
-fn with_body<T>(version: &Version, read: impl FnOnce(&Value<'_>) -> T) -> Result<T, Failure> {
-    let body = version.body.as_deref().unwrap_or("{}");
-    let value = json::parse(body, &Limits::default()).map_err(|error| {
-        tracing::error!(%error, resource_type = version.resource_type, "a stored resource cannot be parsed");
-        Failure::new(500, IssueCode::Exception, "a stored resource cannot be read")
-    })?;
-    Ok(read(&value))
+fn with_body<T>(body: &str, read: impl FnOnce(&Value<'_>) -> T) -> Result<T, Failure> {
+    Ok(read(&json::parse(body, &Limits::default()).map_err(unreadable)?))
+}
+
+/// A stored resource that is no JSON.
+fn unreadable(error: JsonError) -> Failure {
+    tracing::error!(offset = error.offset, "a stored resource cannot be parsed");
+    Failure::new(500, IssueCode::Exception, "a stored resource cannot be read")
 }
 
 /// The record of a model's use: on whom, which model, and every resource it looked at.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{BASE, Bench, POLICIES, draw, principal, runner};
 use crate::facts::{code_key as token_key, type_key};
-use crate::predicate::View;
+use crate::predicate::{OfPatient, View};
 use crate::search::{SearchContext, SearchQuery};
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, Sql, uuid, uuids};
 
@@ -202,6 +202,10 @@ pub(super) async fn agree(bench: &Bench) {
             assert_eq!(bench.rows(&of_types(&view, tenant)).await, expected, "{}", case());
             assert_eq!(bench.rows(&each_type(&view, tenant)).await, expected, "{}", case());
             same_totals(bench, &view, &rows, &expected).await;
+            for number in 0..3 {
+                let of_patient = bench.rows(&of_patient(&view, tenant, patient(number))).await;
+                assert_eq!(of_patient, expected, "patient {number}\n{}", case());
+            }
             restricted += same_restrictions(bench, &view, &rules, &context).await;
         }
     }
@@ -226,6 +230,22 @@ fn each_type(view: &View<'_>, tenant: i32) -> Sql {
         sql.push("SELECT r.rid FROM resource r WHERE r.tenant = ").bind(tenant);
         sql.push(" AND r.type = ").bind(*resource_type).push(" AND ");
         view.write(resource_type, "r", &mut sql);
+    }
+    sql
+}
+
+/// The predicate where one patient's Consents are asked first, as model inputs have it, whoever the rows are of.
+fn of_patient(view: &View<'_>, tenant: i32, patient: Key) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("WITH c AS MATERIALIZED (SELECT ");
+    view.write_restricts(patient, &mut sql);
+    sql.push(" AS restricts)");
+    let of = OfPatient { patient, restricts: "(SELECT c.restricts FROM c)" };
+    for (position, resource_type) in TYPES.iter().enumerate() {
+        sql.push(if position > 0 { " UNION ALL " } else { " " });
+        sql.push("SELECT r.rid FROM resource r WHERE r.tenant = ").bind(tenant);
+        sql.push(" AND r.type = ").bind(*resource_type).push(" AND ");
+        view.write_of_patient(&of, resource_type, "r", &mut sql);
     }
     sql
 }
