@@ -13,8 +13,10 @@ run: setup ## build a release and serve with demo data on http://127.0.0.1:8080
 	cargo build --release --locked
 	@exec $${CARGO_TARGET_DIR:-target}/release/salus serve --demo
 
-test: setup ## run every test
+test: ## run every test, and the judges from outside (conformance/)
+	@scripts/setup test
 	cargo test --workspace --locked
+	conformance/run
 
 check: setup ## format, lints as errors, licences and advisories of dependencies
 	cargo fmt --all --check

@@ -41,6 +41,22 @@ fn conditional_create_finds_what_is_there() {
     assert_eq!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")).len(), 2);
 }
 
+/// Some servers take the criteria of a conditional create from the URL, and fhirpy's `get_or_create` sends them
+/// so. R4 has `If-None-Exist` for that (http.html#ccreate): leaving them unheard would make a second copy.
+#[test]
+fn a_create_with_criteria_in_its_url_is_refused() {
+    let client = client();
+    let value = own_value();
+    let body = identified(&value, "One").to_string();
+    for url in [format!("Patient?identifier={SYSTEM}|{value}"), "Patient?name:exact=One".to_owned()] {
+        let refused = client.post(&url, &body);
+        assert_eq!((refused.status, refused.issue().as_str()), (400, "not-supported"), "{}", refused.text);
+        assert!(refused.text.contains("If-None-Exist"), "{}", refused.text);
+    }
+    assert_eq!(client.ids(&format!("Patient?identifier={SYSTEM}|{value}")), [""; 0]);
+    assert_eq!(client.post("Patient?_format=json&_pretty=true", &body).status, 201);
+}
+
 #[test]
 fn a_deleted_match_is_no_match() {
     let client = client();

@@ -45,6 +45,18 @@ impl Salus {
         salus
     }
 
+    /// A new server on a new data directory, to which this package was added before it started.
+    pub fn start_with_package(package: &Path) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let data_dir = std::env::temp_dir().join(format!("salus-test-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data_dir);
+        let mut salus = Self::at(data_dir);
+        let added = salus.command(&["packages", "add", &package.to_string_lossy()]);
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        salus.launch(&[]);
+        salus
+    }
+
     fn at(data_dir: PathBuf) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { origin: format!("http://127.0.0.1:{port}"), data_dir, process: None, settings: Vec::new() }

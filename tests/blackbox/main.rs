@@ -17,6 +17,7 @@ mod harness;
 mod history;
 mod limits;
 mod lossless;
+mod packages;
 mod paging;
 mod patch;
 mod rest;

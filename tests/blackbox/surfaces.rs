@@ -55,7 +55,9 @@ fn in_short(resource: &Value) -> String {
         items.map(|item| item[name].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let mut rest = resource.clone();
-    for listed in ["type", "interaction", "searchParam", "searchInclude", "operation", "documentation"] {
+    for listed in
+        ["type", "interaction", "searchParam", "searchInclude", "searchRevInclude", "operation", "documentation"]
+    {
         rest.as_object_mut().unwrap().remove(listed);
     }
     let searched = resource["searchParam"].as_array().into_iter().flatten();
@@ -68,6 +70,34 @@ fn in_short(resource: &Value) -> String {
         searched.join(" "),
         names("operation", "name")
     )
+}
+
+/// US Core and others ask that `_revinclude` be stated; each that is stated is taken under strict handling.
+#[test]
+fn reverse_includes_are_stated_and_taken() {
+    let salus = Salus::shared();
+    let client = salus.client("system/*.cruds");
+    let statement = salus.get_open("/fhir/metadata").json();
+    let resources = statement["rest"][0]["resource"].as_array().unwrap();
+    let stated = |name: &str| -> Vec<String> {
+        let resource = resources.iter().find(|one| one["type"] == name).unwrap();
+        let listed = resource["searchRevInclude"].as_array().into_iter().flatten();
+        listed.map(|one| one.as_str().unwrap().to_owned()).collect()
+    };
+    for (name, expected) in
+        [("Patient", "Observation:subject"), ("Patient", "Provenance:target"), ("Slot", "Appointment:slot")]
+    {
+        assert!(stated(name).iter().any(|one| one == expected), "{name} {expected}");
+    }
+    assert!(!stated("Patient").iter().any(|one| one == "Appointment:slot"));
+    assert!(stated("AuditEvent").is_empty());
+    let sample =
+        ["Patient", "Slot", "Basic"].iter().flat_map(|name| stated(name).into_iter().map(move |one| (name, one)));
+    for (name, include) in sample {
+        let answer =
+            client.get_with(&format!("{name}?_id=nobody&_revinclude={include}"), &[("prefer", "handling=strict")]);
+        assert_eq!(answer.status, 200, "{name} {include}: {}", answer.text);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::ParameterType;
 use super::convert::Conversion;
 use super::expression::{Expression, Step as Syntax};
 use super::program::{Component, Composite, Condition, Leaf, Program, Step};
-use crate::definitions::{Binding, TypeKind, Types, choice_property};
+use crate::definitions::{Binding, ElementDefinition, TypeKind, Types, choice_property};
 
 /// A path followed so far, and the type of what stands at its end.
 #[derive(Clone)]
@@ -171,14 +171,23 @@ impl Compiler<'_> {
         Ok(found)
     }
 
-    /// The element `name` of one path: a path for each of its types.
+    /// The element `name` of one path: a path for each of its types. One type of a choice can also be
+    /// named by its JSON property (`valueDateTime`): FHIRPath does not know that, but guides write it
+    /// (US Core's `Condition?asserted-date`).
     fn member(&self, path: &Typed, name: &str) -> Option<Vec<Typed>> {
-        let element = self.types.get(&path.code)?.element(name)?;
-        let typed = element.types.iter().map(|ty| {
-            let property = if element.choice { choice_property(name, &ty.code) } else { name.to_owned() };
-            let mut member = push(path.clone(), Step::Property(property.into()), &ty.code);
+        let ty = self.types.get(&path.code)?;
+        let with = |element: &ElementDefinition, property: String, code: &str| {
+            let mut member = push(path.clone(), Step::Property(property.into()), code);
             member.binding.clone_from(&element.binding);
             member
+        };
+        let Some(element) = ty.element(name) else {
+            let (element, of_choice) = ty.property(name)?;
+            return Some(vec![with(element, name.to_owned(), &of_choice.code)]);
+        };
+        let typed = element.types.iter().map(|ty| {
+            let property = if element.choice { choice_property(name, &ty.code) } else { name.to_owned() };
+            with(element, property, &ty.code)
         });
         Some(typed.collect())
     }

@@ -2,6 +2,7 @@
 //!
 //! It depends on nothing that changes while the server runs, so it is made once, at start.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use salus_auth::AuthConfig;
@@ -17,6 +18,8 @@ pub const RESOURCE_INTERACTIONS: [&str; 9] =
     ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
 /// What can be done with AuditEvents.
 pub const AUDIT_EVENT_INTERACTIONS: [&str; 2] = ["read", "search-type"];
+/// The type that the server alone writes.
+const AUDIT_EVENT: &str = "AuditEvent";
 /// What can be done with the system (codes of `system-restful-interaction`).
 pub const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
@@ -25,7 +28,9 @@ pub const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-syst
 /// `cors` is whether pages of other origins may call. Its `date` is that of this version of Salus ([`crate::RELEASED`]): what a server can do changes with
 /// its version, not with its restarts.
 pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors: bool) -> String {
-    let resources: Vec<String> = definitions.resource_types().map(|name| resource(definitions, name)).collect();
+    let including = reverse_includes(definitions);
+    let resources: Vec<String> =
+        definitions.resource_types().map(|name| resource(definitions, name, including.get(name))).collect();
     format!(
         concat!(
             r#"{{"resourceType":"CapabilityStatement","id":"salus","url":"{canonical}/CapabilityStatement/salus","#,
@@ -80,8 +85,26 @@ fn security(auth: &AuthConfig, cors: bool) -> String {
     )
 }
 
-fn resource(definitions: &Definitions, name: &str) -> String {
-    let audit = name == "AuditEvent";
+/// For each type what `_revinclude` finds it by: the reference parameters of other types that can point at it.
+fn reverse_includes(definitions: &Definitions) -> BTreeMap<&str, Vec<String>> {
+    let mut including: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for source in definitions.resource_types().filter(|name| *name != AUDIT_EVENT) {
+        for parameter in definitions.search().for_type(source) {
+            if parameter.kind != ParameterType::Reference {
+                continue;
+            }
+            let points_at =
+                |name: &&str| parameter.targets.is_empty() || parameter.targets.iter().any(|one| one == name);
+            for target in definitions.resource_types().filter(points_at) {
+                including.entry(target).or_default().push(format!(r#""{source}:{}""#, parameter.code));
+            }
+        }
+    }
+    including
+}
+
+fn resource(definitions: &Definitions, name: &str, including: Option<&Vec<String>>) -> String {
+    let audit = name == AUDIT_EVENT;
     let mut out = String::with_capacity(8 << 10);
     // Writing to a String does not fail.
     let _ = write!(out, r#"{{"type":"{name}""#);
@@ -104,6 +127,9 @@ fn resource(definitions: &Definitions, name: &str) -> String {
     let included: Vec<String> = references.map(|parameter| format!(r#""{name}:{}""#, parameter.code)).collect();
     if !included.is_empty() {
         let _ = write!(out, r#","searchInclude":[{}]"#, included.join(","));
+    }
+    if let Some(including) = including.filter(|_| !audit) {
+        let _ = write!(out, r#","searchRevInclude":[{}]"#, including.join(","));
     }
     let listed: Vec<String> = parameters.iter().map(|parameter| search_parameter(parameter)).collect();
     if !listed.is_empty() {

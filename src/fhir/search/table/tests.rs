@@ -65,6 +65,31 @@ fn all_parameters_of_r4_compile() {
     assert!(compiled.len() > 1300, "{}", compiled.len());
 }
 
+/// US Core 6.1.0 asks for `Condition.extension.where(url = '…').valueDateTime` (`asserted-date`).
+#[test]
+fn one_type_of_a_choice_can_be_named_by_its_property() {
+    let Some(r4) = r4() else { return };
+    let mut raw = r4.raw_search_parameters()[0].clone();
+    raw.url = "https://salus.example/fhir/SearchParameter/asserted".to_owned();
+    raw.code = "asserted".to_owned();
+    raw.base = vec!["Condition".to_owned()];
+    raw.kind = ParameterType::Date;
+    raw.expression = Some("Condition.extension.where(url = 'urn:asserted').valueDateTime".to_owned());
+    let table = ParameterTable::compile(r4.types(), std::slice::from_ref(&raw)).unwrap();
+    let dated = |property: &str| {
+        let text = format!(
+            r#"{{"resourceType":"Condition","extension":[{{"url":"urn:asserted","{property}":"2016-08-10"}},{{"url":"urn:other","valueDateTime":"2017"}}]}}"#
+        );
+        let resource = parse_json(&text, &Limits::default()).unwrap();
+        let mut found = 0;
+        table.extract("Condition", &resource, &mut |_, _| found += 1);
+        found
+    };
+    assert_eq!((dated("valueDateTime"), dated("valueDate")), (1, 0));
+    raw.expression = Some("Condition.extension.valueNonsense".to_owned());
+    assert!(ParameterTable::compile(r4.types(), &[raw]).is_err());
+}
+
 #[test]
 fn the_table_survives_its_cache() {
     let Some(r4) = r4() else { return };
