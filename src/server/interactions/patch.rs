@@ -2,6 +2,10 @@
 //!
 //! The store applies the patch under the lock of what it changes, so that no update between is lost;
 //! see [`Revise`]. A patch that changes nothing makes no new version.
+//!
+//! It takes the permission to update, no more (SMART App Launch 2.2, "Scopes"). Who may not read as well is not
+//! shown the result; but whether a `test` holds or a path leads anywhere is told, since the patch is of no use
+//! otherwise. Each such question is on record, as any failed or done patch is.
 
 use std::sync::Arc;
 
