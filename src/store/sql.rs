@@ -1,22 +1,42 @@
 //! A statement under construction: text of ours, and bound parameters. No value ever enters the text.
 
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 
+use indexmap::IndexSet;
 use salus_fhir::Key;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// A bound parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Param {
     Int(i32),
     Long(i64),
     Longs(Vec<i64>),
-    Double(f64),
+    Double(Double),
     Uuid(Uuid),
     Uuids(Vec<Uuid>),
     Text(String),
     Texts(Vec<String>),
+}
+
+/// A number that is equal to itself to the bit, and to nothing else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Double(f64);
+
+impl PartialEq for Double {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Double {}
+
+impl Hash for Double {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
 }
 
 impl Param {
@@ -38,7 +58,7 @@ impl Param {
             Self::Int(value) => value,
             Self::Long(value) => value,
             Self::Longs(value) => value,
-            Self::Double(value) => value,
+            Self::Double(value) => &value.0,
             Self::Uuid(value) => value,
             Self::Uuids(value) => value,
             Self::Text(value) => value,
@@ -59,7 +79,7 @@ impl From<i64> for Param {
 }
 impl From<f64> for Param {
     fn from(value: f64) -> Self {
-        Self::Double(value)
+        Self::Double(Double(value))
     }
 }
 impl From<&[i64]> for Param {
@@ -116,12 +136,19 @@ pub(crate) const PROBE: &str = "coalesce((SELECT true FROM ";
 pub(crate) const PROBED: &str = " LIMIT 1), false)";
 
 /// Statement text with its parameters.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sql {
     /// The text, with `$1…` for parameters.
     pub text: String,
-    params: Vec<Param>,
+    params: IndexSet<Param>,
     aliases: usize,
+}
+
+impl PartialEq for Sql {
+    fn eq(&self, other: &Self) -> bool {
+        // Placeholders go by position, which equality of sets does not heed.
+        self.text == other.text && self.params.as_slice() == other.params.as_slice() && self.aliases == other.aliases
+    }
 }
 
 impl Sql {
@@ -134,15 +161,10 @@ impl Sql {
     /// Appends a placeholder for `value`, with its type. A value bound before is not bound again.
     pub fn bind(&mut self, value: impl Into<Param>) -> &mut Self {
         let value = value.into();
-        let position = match self.params.iter().position(|known| *known == value) {
-            Some(position) => position,
-            None => {
-                self.params.push(value);
-                self.params.len() - 1
-            }
-        };
+        let cast = value.cast();
+        let (position, _) = self.params.insert_full(value);
         // Writing to a String does not fail.
-        let _ = write!(self.text, "${}::{}", position + 1, self.params[position].cast());
+        let _ = write!(self.text, "${}::{cast}", position + 1);
         self
     }
 
@@ -168,5 +190,17 @@ mod tests {
         sql.push("a = ").bind(1_i64).push(" and b = ").bind("x").push(" and c = ").bind(1_i64);
         assert_eq!(sql.text, "a = $1::int8 and b = $2::text and c = $1::int8");
         assert_eq!(sql.params().len(), 2);
+    }
+
+    #[test]
+    fn statements_differ_by_the_order_of_what_is_bound() {
+        let bound = |first: i64, second: i64| {
+            let mut sql = Sql::default();
+            sql.push("a BETWEEN ").bind(first).push(" AND ").bind(second);
+            sql
+        };
+        assert_eq!(bound(1, 2).text, bound(2, 1).text);
+        assert_ne!(bound(1, 2), bound(2, 1));
+        assert_eq!(bound(1, 2), bound(1, 2));
     }
 }

@@ -137,6 +137,18 @@ fn bundles_in_xml_are_processed() {
 }
 
 #[test]
+fn a_patch_may_be_xml_as_well() {
+    let (client, r4) = (client(), r4());
+    let id = client.create(&json!({"resourceType": "Patient", "gender": "male", "birthDate": "1970"}));
+    let patch = r#"<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="operation"/><part><name value="type"/><valueCode value="replace"/></part><part><name value="path"/><valueString value="Patient.gender"/></part><part><name value="value"/><valueCode value="female"/></part></parameter></Parameters>"#;
+    let headers = [("content-type", "application/fhir+xml"), ("accept", "application/fhir+xml")];
+    let patched = client.request("PATCH", &format!("Patient/{id}"), &headers, patch.as_bytes());
+    assert_eq!(patched.status, 200, "{}", patched.text);
+    let patched = from_xml(&r4, &patched);
+    assert_eq!((&patched["gender"], &patched["birthDate"]), (&json!("female"), &json!("1970")));
+}
+
+#[test]
 fn the_format_is_chosen_by_weight_and_by_parameter() {
     let client = client();
     let id = client.create(&json!({"resourceType": "Patient", "identifier": [{"value": "formats-chosen"}]}));

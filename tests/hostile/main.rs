@@ -31,7 +31,7 @@ const REQUESTS: [&str; 14] = [
     "GET Patient?_include=Patient:organization:Organization&_include:iterate=Organization:partof&_revinclude=*",
     "GET Patient?_sort=-birthdate,family&_count=20&_total=accurate&_elements=id,name&_summary=text&_format=xml",
     "PUT Patient?identifier=urn:oid:1.2.3|a\\,b\\|c&_id=a,b,c&_lastUpdated=sa2020&_security=R&_profile:below=http://x",
-    "GET Patient/a%2Eb",
+    "PATCH Patient/a%2Eb",
     "DELETE /Patient//$risk-score",
     "GET AuditEvent?date=2020&patient=Patient/1&outcome=8",
     "GET Encounter/e/Observation?code=x&_type=Observation,Condition",

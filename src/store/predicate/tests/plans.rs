@@ -8,7 +8,7 @@ use crate::search::{CompartmentOf, SearchContext, SearchQuery};
 const FILL: &str = "
     INSERT INTO resource SELECT 7, md5('r' || n)::uuid, md5('p' || n % 2000)::uuid,
         (ARRAY['Patient','Observation','Encounter'])[1 + n % 3], 'id' || n, 1, n, n, false, 'PUT',
-        ARRAY[md5('k' || n)::uuid, md5('c' || n % 50)::uuid], '{}', '{}' FROM generate_series(1, 40000) n;
+        ARRAY[md5('k' || n)::uuid, md5('c' || n % 50)::uuid], 2, '{}', '{}' FROM generate_series(1, 40000) n;
     INSERT INTO search_index (tenant, key, sort, rid, low, high, patient)
         SELECT 7, md5('k' || n % 5000)::uuid, n % 40000, md5('r' || n % 40000)::uuid, n,
         CASE n % 2 WHEN 0 THEN n + 1 END, md5('p' || n % 2000)::uuid FROM generate_series(1, 200000) n;
