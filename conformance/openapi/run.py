@@ -18,11 +18,11 @@ from pathlib import Path
 import requests
 
 # Seconds for the description as it stands, and for the narrowed one.
-SECONDS = (25, 35)
+SECONDS = (20, 35)
 # Requests an operation in the last phase, at most.
 EXAMPLES = 40
-# Of a hundred answers to the narrowed one at least so many are of success: otherwise little was tried.
-SUCCEEDED = 20
+# So many requests of the narrowed kind succeed at least, however slow the machine: otherwise little was tried.
+SUCCEEDED = 30
 TYPES = ["Patient", "Observation", "Encounter", "Condition"]
 IDS = ["fuzzed-1", "fuzzed-2", "fuzzed-3"]
 # Values of parameters whose form the description does not say, good and bad.
@@ -43,8 +43,6 @@ USUAL = {
     "If-None-Exist": ["identifier=a|b", "gender=female"],
     "Prefer": ["return=minimal", "handling=strict"],
 }
-# Of a hundred answers at least so many are of success: otherwise little was tried.
-SUCCEEDED = 15
 
 
 def main() -> int:
@@ -54,19 +52,19 @@ def main() -> int:
     description = session.get(f"{origin}/openapi.json", timeout=60).json()
     narrowed = narrow(json.loads(json.dumps(description)), session, origin)
     status = 0
-    for seconds, what in zip(SECONDS, (description, narrowed)):
+    for seconds, what, mode in zip(SECONDS, (description, narrowed), ("all", "positive")):
         before = answers(session, origin)
-        status |= fuzz(what, origin, token, seconds)
+        status |= fuzz(what, origin, token, seconds, mode)
         classes = answers(session, origin) - before
         print(f"answers by class of status: {dict(sorted(classes.items()))}")
         status |= classes["5xx"] > 0
-    if classes["2xx"] * 100 < SUCCEEDED * classes.total():
+    if classes["2xx"] < SUCCEEDED:
         print("FAILED: hardly a request succeeded")
         status = 1
     return int(status)
 
 
-def fuzz(description: dict, origin: str, token: str, seconds: int) -> int:
+def fuzz(description: dict, origin: str, token: str, seconds: int, mode: str) -> int:
     # What schemathesis leaves behind, it leaves in a folder of its own.
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "openapi.json").write_text(json.dumps(description))
@@ -74,7 +72,7 @@ def fuzz(description: dict, origin: str, token: str, seconds: int) -> int:
             str(Path(sys.executable).with_name("schemathesis")), "run", "openapi.json", "--url", origin,
             "--header", f"Authorization: Bearer {token}",
             "--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing",
-            "--max-examples", str(EXAMPLES), "--max-time", str(seconds), "--generation-deterministic",
+            "--max-examples", str(EXAMPLES), "--max-time", str(seconds), "--mode", mode, "--generation-deterministic",
             "--continue-on-failure", "--no-shrink", "--warnings", "off", "--no-color", "--request-timeout", "30",
         ]
         return subprocess.run(command, cwd=folder, check=False).returncode
