@@ -8,6 +8,9 @@ use super::condition::{Condition, TextTest, write_range, write_text, write_updat
 use crate::predicate::View;
 use crate::sql::{SEVERAL_PATIENTS, Sql};
 
+/// Alternatives that are written one by one.
+const FEW: usize = 8;
+
 /// One way to find candidates for a condition.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Start {
@@ -138,7 +141,17 @@ impl Start {
                 sql.push(" AND rid = ANY(").bind(rows.as_slice()).push("))");
             }
             Self::Keys(keys) => {
-                sql.push("(SELECT DISTINCT s.tenant, s.rid").push(further).push(" FROM search_index s WHERE ");
+                sql.push("(SELECT DISTINCT s.tenant, s.rid").push(further).push(" FROM search_index s");
+                let lows = keys.iter().map(|key| key.low).collect::<Option<Vec<i64>>>();
+                // Very many alternatives are quick to look up, but not to plan.
+                if let Some(lows) = lows.filter(|lows| lows.len() > FEW) {
+                    let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
+                    sql.push(" JOIN unnest(").bind(keys.as_slice()).push(", ").bind(lows.as_slice());
+                    sql.push(") k(key, low) ON s.key = k.key AND s.low = k.low WHERE s.tenant = ").bind(tenant);
+                    sql.push(")");
+                    return;
+                }
+                sql.push(" WHERE ");
                 match keys.iter().all(|key| key.low.is_none()) {
                     true => {
                         let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
