@@ -9,9 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::dispatch::Act;
 use crate::failure::Failure;
+use crate::interactions::search::encode_query;
 
 /// The parameter that says where a page starts; made by `next` links only.
 pub(crate) const CURSOR: &str = "_cursor";
+
+/// The URL of a page, of a path below the FHIR base.
+pub(crate) fn url(base: &str, path: &str, parameters: &[(String, String)]) -> String {
+    let mark = if parameters.is_empty() { "" } else { "?" };
+    format!("{base}/{path}{mark}{}", encode_query(parameters))
+}
 
 /// Which search a page link belongs to: what is asked, in which order, and what the caller may reach. Not how
 /// it is shown, which may change from page to page.

@@ -122,11 +122,7 @@ fn write(
     page: &Page,
 ) -> Result<String, Failure> {
     let mut bundle = BundleWriter::new("searchset", page.total);
-    let url = |parameters: &[(String, String)]| {
-        let query = encode_query(parameters);
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}/{}{mark}{query}", act.app.base, path(act.route))
-    };
+    let url = |parameters: &[(String, String)]| page_link::url(&act.app.base, &path(act.route), parameters);
     let mut links = vec![("self", url(used))];
     if let Some(cursor) = &page.next {
         let mut next = used.to_vec();

@@ -2,7 +2,7 @@
 //! operation-encounter-everything.html, operation-group-everything.html): compartments, page by page, with what they
 //! refer to.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use salus_audit::AuditKind;
 use salus_fhir::Definitions;
@@ -17,7 +17,6 @@ use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::interactions::page_link::{self, CURSOR};
-use crate::interactions::search::encode_query;
 use crate::response::FhirResponse;
 
 /// Most matches of a page.
@@ -68,10 +67,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let included = act.app.store.referenced(&act.access, &page.entries, &parameters.types).await?;
 
     let mut bundle = BundleWriter::new("searchset", None);
-    let url = |parameters: &[(String, String)]| {
-        let mark = if parameters.is_empty() { "" } else { "?" };
-        format!("{}/{path}{mark}{}", act.app.base, encode_query(parameters))
-    };
+    let url = |parameters: &[(String, String)]| page_link::url(&act.app.base, &path, parameters);
     let mut links = vec![("self", url(&parameters.used))];
     if let Some(next) = &page.next {
         let mut further = parameters.used.clone();
@@ -97,6 +93,10 @@ async fn gather(
     mut place: Place,
 ) -> Result<Gathered, Failure> {
     let mut gathered = Gathered::default();
+    // What is of several patients is given with the first of them.
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    compartments.iter().enumerate().for_each(|(at, of)| _ = first.entry(of.id.as_str()).or_insert(at));
+    let is_before = |patient: &String, at: usize| first.get(patient.as_str()).is_some_and(|first| *first < at);
     while let Some(of) = compartments.get(place.compartment) {
         let mut query = parameters.query(&act.app.definitions, of)?;
         query.count = parameters.count - gathered.entries.len() as i64;
@@ -106,9 +106,8 @@ async fn gather(
         }
         query.after = place.after.take();
         let page = act.reads.search(&act.access, &query).await?;
-        // What is of several patients was given with the first of them.
-        let before: HashSet<&str> = compartments[..place.compartment].iter().map(|of| of.id.as_str()).collect();
-        let is_new = |entry: &Entry| !entry.version.patients.iter().any(|patient| before.contains(patient.as_str()));
+        let at = place.compartment;
+        let is_new = |entry: &Entry| !entry.version.patients.iter().any(|patient| is_before(patient, at));
         gathered.entries.extend(page.entries.into_iter().filter(is_new));
         match page.next {
             Some(after) => place.after = Some(after),
@@ -125,7 +124,7 @@ fn compartments(act: &Act<'_>, resource: &Version) -> Result<Vec<CompartmentOf>,
         return Ok(vec![compartment(act.route.type_name(), act.route.id())]);
     }
     let body = resource.body.as_deref().unwrap_or("{}");
-    let group = json::parse(body, &Limits::default()).map_err(|error| super::unreadable(&error))?;
+    let group = json::parse(body, &Limits::default()).map_err(super::unreadable)?;
     let member = |member: &Value<'_>| {
         let reference = member.get("entity")?.get_str("reference")?;
         match Reference::parse_below(reference, &act.app.base) {

@@ -42,7 +42,7 @@ pub fn is_served(name: &str, on: Option<&str>) -> bool {
 }
 
 /// A stored resource that is no JSON.
-fn unreadable(error: &JsonError) -> Failure {
+fn unreadable(error: JsonError) -> Failure {
     tracing::error!(offset = error.offset, "a stored resource cannot be parsed");
     Failure::new(500, IssueCode::Exception, "a stored resource cannot be read")
 }

@@ -9,7 +9,7 @@ use salus_fhir::search::query::{
 };
 use salus_fhir::search::{ParameterType, Part, SearchParameter};
 
-use super::chain::{expect_narrow, targets};
+use super::chain::targets;
 use super::compile::{clause, expect_reference, invalid, lookup, refused};
 use super::condition::{BodyTest, Condition, TextTest};
 use super::start::Clause;
@@ -77,7 +77,6 @@ fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperat
     use FilterOperator::{Ap, Co, Eb, Eq, Ew, Ge, Gt, Le, Lt, Ne, Po, Pr, Re, Sa, Sb, Ss, Sw};
     let ask = |prefix: &str, modifier: Option<Modifier>| -> Result<Condition> {
         let name = ParameterName::Plain { code: code.to_owned(), modifier };
-        expect_narrow(view, &[resource_type.to_owned()], &name)?;
         Ok(clause(view, resource_type, &name, &format!("{prefix}{}", escape(value)))?.condition)
     };
     if matches!(code, "_id" | "_lastUpdated") {
@@ -95,12 +94,10 @@ fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperat
             "true" | "false" => ask("", Some(Modifier::Missing)).map(|present| Condition::Not(Box::new(present))),
             _ => Err(invalid(code, "'pr' takes true or false")),
         },
-        (ParameterType::Date | ParameterType::Number | ParameterType::Quantity, Eq | Ne | Gt | Lt | Ge | Le | Ap) => {
-            ask(operator.as_str(), None)
-        }
-        (ParameterType::Date | ParameterType::Number | ParameterType::Quantity, Sa | Eb) => {
-            ask(operator.as_str(), None)
-        }
+        (
+            ParameterType::Date | ParameterType::Number | ParameterType::Quantity,
+            Eq | Ne | Gt | Lt | Ge | Le | Ap | Sa | Eb,
+        ) => ask(operator.as_str(), None),
         (ParameterType::Date, Po) => overlaps(view, resource_type, parameter, value),
         (ParameterType::String, Eq) => text(resource_type, parameter, value, TextTest::Equals),
         (ParameterType::String, Ne) => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use salus_analytics::risk_assessment::{self, Context};
 use salus_analytics::{Error as ModelError, FeatureObservation, Features, Model, Prediction, Stay, Subject, Window};
 use salus_audit::{AuditKind, AuditRecord, Entity, EntityKind, ModelVersion};
-use salus_fhir::json::{self, JsonError, Limits, Value};
+use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode};
 use salus_store::{Body, MOST_OBSERVATIONS, ModelInputs, ModelInputsQuery};
 
@@ -141,7 +141,7 @@ fn window(model: &Model, inputs: &ModelInputs, as_of: i64) -> Result<Window, Fai
 fn observations(stored: &[Body]) -> Result<Vec<FeatureObservation>, Failure> {
     let mut observations = Vec::with_capacity(stored.len());
     for body in stored {
-        observations.extend(FeatureObservation::from_stored(body.as_str()).map_err(unreadable)?);
+        observations.extend(FeatureObservation::from_stored(body.as_str()).map_err(super::unreadable)?);
     }
     observations.sort_by(|a, b| (a.effective, &a.reference).cmp(&(b.effective, &b.reference)));
     Ok(observations)
@@ -149,13 +149,7 @@ fn observations(stored: &[Body]) -> Result<Vec<FeatureObservation>, Failure> {
 
 /// Parses a stored body and hands it to `read`.
 fn with_body<T>(body: &str, read: impl FnOnce(&Value<'_>) -> T) -> Result<T, Failure> {
-    Ok(read(&json::parse(body, &Limits::default()).map_err(unreadable)?))
-}
-
-/// A stored resource that is no JSON.
-fn unreadable(error: JsonError) -> Failure {
-    tracing::error!(offset = error.offset, "a stored resource cannot be parsed");
-    Failure::new(500, IssueCode::Exception, "a stored resource cannot be read")
+    Ok(read(&json::parse(body, &Limits::default()).map_err(super::unreadable)?))
 }
 
 /// The record of a model's use: on whom, which model, and every resource it looked at.
