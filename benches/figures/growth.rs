@@ -57,8 +57,10 @@ pub async fn measure(lab: &mut Lab, report: &mut Report) -> Fallible<()> {
         load(lab, loaded, size).await?;
         loaded = size;
         lab.database().await?.batch_execute("VACUUM ANALYZE").await?;
-        for ((_, search), times) in SHAPES.iter().zip(&mut found) {
-            times.push(p50(lab, *search, size).await?);
+        for ((name, search), times) in SHAPES.iter().zip(&mut found) {
+            let time = p50(lab, *search, size).await?;
+            crate::progress(&format!("{size} patients more, {name}: {:.2} ms", time.0 * 1e3));
+            times.push(time);
         }
     }
     for ((name, _), times) in SHAPES.iter().zip(found) {
