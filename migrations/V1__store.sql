@@ -87,7 +87,12 @@ CREATE INDEX search_string_row ON search_string (rid, tenant);
 -- ones: each row is one probe.
 --
 -- Raises serialization_failure where a row is not at the version before (unique_violation where it is there
--- already): another transaction was first, and nothing of this one may stay.
+-- already): another transaction was first, and nothing of this one may stay. Raises SD001 where the custom search
+-- parameters have changed since `made_with`. That is asked last: whoever then reads the former state has a transaction
+-- id, and a job that begins after the change waits until it has ended.
+--
+-- With `in_place` no version is written: facts of rows that are at these versions, and that the caller has locked, are
+-- put right.
 CREATE FUNCTION write_rows(
     of_tenant integer,
     rids uuid[], patient_keys uuid[], types text[], ids text[], versions integer[], times bigint[], sorts bigint[],
@@ -98,12 +103,21 @@ CREATE FUNCTION write_rows(
     added_keys uuid[], added_sorts bigint[], added_rids uuid[], added_lows bigint[], added_highs bigint[],
     added_patients uuid[],
     string_keys uuid[], string_values text[], string_rids uuid[], string_ordinals smallint[], string_exacts text[],
-    string_sorts bigint[], string_patients uuid[]
+    string_sorts bigint[], string_patients uuid[], made_with bigint, in_place boolean
 ) RETURNS void LANGUAGE plpgsql SET enable_hashjoin = off AS $$
 DECLARE
     updated_rows integer;
 BEGIN
-    IF cardinality(replaced) > 0 THEN
+    IF in_place THEN
+        UPDATE resource r
+        SET patient = u.patient, sort = u.sort, indexed = u.indexed,
+            patients = all_patients[u.patient_start:u.patient_end], keys = all_keys[u.key_start:u.key_end]
+        FROM unnest(rids, patient_keys, versions, sorts, key_starts, key_ends, indexed_keys, patient_starts,
+                    patient_ends)
+             AS u(rid, patient, version, sort, key_start, key_end, indexed, patient_start, patient_end)
+        WHERE r.tenant = of_tenant AND r.rid = u.rid AND r.version = u.version;
+        DELETE FROM search_string WHERE tenant = of_tenant AND rid = ANY (rids);
+    ELSIF cardinality(replaced) > 0 THEN
         -- Locked first, in the one order that all lock rows in, so that no two wait for each other.
         INSERT INTO resource_history (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys,
                                       patients, body)
@@ -125,7 +139,7 @@ BEGIN
         END IF;
         DELETE FROM search_string WHERE tenant = of_tenant AND rid = ANY (replaced);
     END IF;
-    IF cardinality(rids) > cardinality(replaced) THEN
+    IF NOT in_place AND cardinality(rids) > cardinality(replaced) THEN
         INSERT INTO resource (tenant, rid, patient, type, id, version, updated, sort, deleted, method, keys, indexed,
                               patients, body)
         SELECT of_tenant, u.rid, u.patient, u.type, u.id, u.version, u.updated, u.sort, u.deleted, u.method,
@@ -153,6 +167,9 @@ BEGIN
         FROM unnest(string_keys, string_values, string_rids, string_ordinals, string_exacts, string_sorts,
                     string_patients)
              AS u(key, value, rid, ordinal, exact, sort, patient);
+    END IF;
+    IF made_with < (SELECT d.version FROM search_definitions d WHERE d.tenant = of_tenant) THEN
+        RAISE EXCEPTION 'the search parameters have changed' USING ERRCODE = 'SD001';
     END IF;
 END $$;
 

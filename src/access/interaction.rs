@@ -73,7 +73,7 @@ const fn operation(name: &'static str, needs: &'static [Permission], on: Option<
 /// authorizes as a create of that type; what it reads of other types goes through
 /// [`Access::grants_for`](crate::Access::grants_for).
 pub const OPERATIONS: &[Operation] = {
-    use Permission::{Read, Search};
+    use Permission::{Read, Search, Update};
     &[
         operation("accounting-of-disclosures", &[Search], Some("AuditEvent")),
         operation("anomaly", &[Read], Some("Patient")),
@@ -82,6 +82,7 @@ pub const OPERATIONS: &[Operation] = {
         operation("export", &[Search], None),
         operation("extract", &[Read], Some("DocumentReference")),
         operation("proof", &[Read], Some("AuditEvent")),
+        operation("reindex", &[Update], Some("SearchParameter")),
         operation("risk-score", &[Read], Some("Patient")),
         operation("sql-run", &[Search], None),
         operation("validate", &[Read], None),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use salus_access::Policy;
 use salus_analytics::Models;
 use salus_auth::AuthServer;
@@ -10,6 +9,7 @@ use salus_fhir::Definitions;
 use salus_store::Store;
 use tower_http::cors::CorsLayer;
 
+use crate::interactions::capabilities::Capabilities;
 use crate::limits::{Limits, Slots};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
@@ -38,7 +38,7 @@ pub struct App {
     /// Room for the requests at work.
     pub slots: Slots,
     /// What `/fhir/metadata` answers.
-    pub capabilities: Bytes,
+    pub capabilities: Capabilities,
     /// Pages for people, and the OpenAPI description.
     pub pages: Pages,
     /// Figures for operators.

@@ -99,7 +99,9 @@ impl From<StoreError> for Failure {
             StoreError::OutsideGrant { .. } => (403, IssueCode::Forbidden),
             StoreError::Search { .. } => (400, IssueCode::Invalid),
             StoreError::PageLink => (400, IssueCode::Invalid),
-            StoreError::Unavailable(_) | StoreError::Audit(_) => (503, IssueCode::Transient),
+            StoreError::Unavailable(_) | StoreError::Audit(_) | StoreError::DefinitionsChanged => {
+                (503, IssueCode::Transient)
+            }
             StoreError::TimedOut => (503, IssueCode::Timeout),
             StoreError::DiskFull => (503, IssueCode::NoStore),
             _ => (500, IssueCode::Exception),

@@ -88,11 +88,14 @@ async fn metadata(
     };
     let presentation = presentation.unwrap_or_default();
     match told {
-        Ok(()) if presentation.is_plain() => {
-            write(&app, FhirResponse::json(200, ""), Presented::json(app.capabilities.clone()), &caller.request_id)
-        }
+        Ok(()) if presentation.is_plain() => write(
+            &app,
+            FhirResponse::json(200, ""),
+            Presented::json(app.capabilities.current(&app)),
+            &caller.request_id,
+        ),
         Ok(()) => {
-            let statement = String::from_utf8_lossy(&app.capabilities).into_owned();
+            let statement = String::from_utf8_lossy(&app.capabilities.current(&app)).into_owned();
             respond(&app, &caller, &fhir, &presentation, FhirResponse::json(200, statement)).await
         }
         Err(failure) => {

@@ -56,6 +56,11 @@ impl Route {
             ["_search"] if verb == Verb::Post => Ok(Self::on_system(Interaction::SearchSystem)),
             ["_search"] => Err(method_not_allowed("POST")),
             [name] if name.starts_with('$') => Ok(Self::on_system(operation(name, None)?)),
+            // A job of the operation.
+            ["$reindex", id] => {
+                let route = Self::on_system(operation("$reindex", None)?);
+                Ok(Self { id: Some(valid_id(id)?.to_owned()), ..route })
+            }
             [kind, rest @ ..] => {
                 if !definitions.is_resource_type(kind) {
                     let message = format!("'{kind}' is not a resource type of R4");

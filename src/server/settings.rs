@@ -41,6 +41,8 @@ pub struct Settings {
     /// Origins whose pages may call the server, with commas between them, or `*` for all. Not set, it is `*` in
     /// demo mode and none elsewhere.
     pub cors_origins: Option<String>,
+    /// Most resources a second that a reindex job goes through.
+    pub reindex_rate: u32,
     /// What requests may take of the server.
     #[serde(flatten)]
     pub limits: Limits,
@@ -63,6 +65,7 @@ impl Default for Settings {
             consent_default: None,
             audit_scope: None,
             cors_origins: None,
+            reindex_rate: 2000,
             limits: Limits::default(),
         }
     }
@@ -185,6 +188,7 @@ impl Settings {
             ("consent_default", Some(quoted(self.consent_default_name()))),
             ("audit_scope", Some(quoted(self.audit_scope_name()))),
             ("cors_origins", Some(quoted(self.cors_origins()))),
+            ("reindex_rate", Some(self.reindex_rate.to_string())),
             ("header_timeout", Some(limits.header_timeout.to_string())),
             ("body_timeout", Some(limits.body_timeout.to_string())),
             ("request_timeout", Some(limits.request_timeout.to_string())),

@@ -132,6 +132,9 @@ pub enum Error {
     /// 503 `transient`: the audit record could not be committed, so nothing was disclosed.
     #[error("the audit trail cannot be written: {0}")]
     Audit(String),
+    /// 503 `transient`: the search parameters changed again and again while something was written.
+    #[error("the search parameters are being changed; try again")]
+    DefinitionsChanged,
     /// 500 `exception`: a fault of ours.
     #[error("internal error: {0}")]
     Internal(String),

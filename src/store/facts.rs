@@ -164,7 +164,7 @@ impl Facts {
     pub fn of(definitions: &Definitions, base: &str, resource_type: &str, id: &str, resource: &Value<'_>) -> Self {
         let mut facts = Self { rid: Key::resource(resource_type, id), patient: NO_PATIENT, ..Self::default() };
         let mut found: Vec<(&SearchParameter, SearchValue<'_>)> = Vec::with_capacity(32);
-        definitions.search().extract_below(base, resource_type, resource, &mut |parameter, value| {
+        definitions.search().extract_all_below(base, resource_type, resource, &mut |parameter, value| {
             found.push((parameter, value));
         });
         facts.set_patients(definitions, resource_type, id, &found);
@@ -227,7 +227,8 @@ impl Facts {
         };
         for about in [true, false] {
             for (parameter, value) in found {
-                if is_about(&parameter.code) == about
+                if parameter.custom.is_none()
+                    && is_about(&parameter.code) == about
                     && places(&parameter.code)
                     && let SearchValue::Reference { resource_type: Some("Patient"), id: Some(patient), .. } = value
                     && !self.patients.iter().any(|known| known == patient)
@@ -249,7 +250,7 @@ impl Facts {
     fn set_sort(&mut self, resource_type: &str, found: &[(&SearchParameter, SearchValue<'_>)]) {
         self.sort = natural_date_parameters(resource_type)
             .iter()
-            .find_map(|code| found.iter().find(|(parameter, _)| parameter.code == *code))
+            .find_map(|code| found.iter().find(|(parameter, _)| parameter.custom.is_none() && parameter.code == *code))
             .and_then(|(_, value)| match value {
                 SearchValue::Date(interval) if interval.low != i64::MIN => Some(interval.low),
                 SearchValue::Date(interval) if interval.high != i64::MAX => Some(interval.high),

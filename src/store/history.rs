@@ -145,7 +145,7 @@ impl Store {
                 view.write(resource_type, row, sql);
             }
             None => {
-                let types: Vec<&str> = self.definitions().resource_types().collect();
+                let types: Vec<&str> = view.definitions.resource_types().collect();
                 view.write_types(Permission::Search, &types, row, sql);
             }
         }

@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod cluster;
+mod definitions;
 mod error;
 pub mod facts;
 mod history;
@@ -24,6 +25,7 @@ mod predicate;
 mod read;
 mod reader;
 mod reads;
+pub mod reindex;
 mod row;
 pub mod search;
 mod sql;

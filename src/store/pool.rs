@@ -1,7 +1,7 @@
 //! Connections, and the schema's migrations.
 
-use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
+use deadpool_postgres::{Client, Hook, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Transaction};
+use tokio_postgres::{IsolationLevel, NoTls};
 
 use crate::{Error, Result};
 
@@ -45,6 +45,15 @@ pub(crate) fn open(config: tokio_postgres::Config, size: usize) -> Result<Pool> 
         .create_timeout(Some(std::time::Duration::from_secs(10)))
         .build()
         .map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// A transaction whose statements all see the same, and change nothing.
+///
+/// # Errors
+/// [`Error::Unavailable`] where the database does not answer.
+pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>> {
+    let begun = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start();
+    Ok(begun.await?)
 }
 
 /// Brings the schema up to date. Several nodes may start at once: an advisory lock lets one work.

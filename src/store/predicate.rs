@@ -1,6 +1,8 @@
 //! The access predicate as SQL: the one place where what the caller may see becomes a condition on
 //! rows. Every statement that returns content or counts carries it.
 
+use std::sync::Arc;
+
 use salus_access::consent::keys::{ABOVE_NORMAL, above_normal};
 use salus_access::{Access, ConsentView, DefaultPolicy, Effect, Permission, RowFilter};
 use salus_fhir::{Definitions, Key};
@@ -10,7 +12,7 @@ use crate::search::compile;
 use crate::sql::{NO_PATIENT, PROBE, PROBED, SEVERAL_PATIENTS, Sql};
 
 /// An [`Access`] with the definitions its granular scopes are compiled by.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct View<'a> {
     /// What the caller may see.
     pub access: &'a Access,
@@ -19,8 +21,8 @@ pub(crate) struct View<'a> {
     pub permission: Permission,
     /// Whether the rows are former versions; see [`View::of_former`].
     pub former: bool,
-    /// The search parameters.
-    pub definitions: &'a Definitions,
+    /// The search parameters, as they are while this view lasts.
+    pub definitions: Arc<Definitions>,
     /// The server's FHIR base URL.
     pub base: &'a str,
     /// The moment Consent periods are judged at, microseconds since 1970-01-01T00:00:00Z.
@@ -43,7 +45,7 @@ const TENTH_OF_A_SECOND: i64 = 100_000;
 
 impl<'a> View<'a> {
     /// What `access` admits now.
-    pub fn new(access: &'a Access, definitions: &'a Definitions, base: &'a str) -> Self {
+    pub fn new(access: &'a Access, definitions: Arc<Definitions>, base: &'a str) -> Self {
         let now = crate::store::now() / TENTH_OF_A_SECOND * TENTH_OF_A_SECOND;
         View { access, permission: access.permission(), former: false, definitions, base, now }
     }
@@ -133,7 +135,7 @@ impl View<'_> {
     /// grants that would have to look into it admit nothing. The caller must be allowed to see the current
     /// version as well: what was labelled or denied since is not to be had through its history.
     pub fn of_former(&self) -> Self {
-        Self { former: true, ..*self }
+        Self { former: true, ..self.clone() }
     }
 
     fn any_of(&self, resource_type: &str, filters: &[RowFilter]) -> Condition {
@@ -146,11 +148,13 @@ impl View<'_> {
 
     fn grant(&self, resource_type: &str, filter: &RowFilter) -> Condition {
         let compartment = filter.compartment.map(|patient| Condition::AnyFact(vec![patient]));
-        // A scope whose filter cannot be compiled grants nothing: refused rather than widened.
-        let searches = filter
-            .search
-            .iter()
-            .map(|(name, value)| compile::parameter(self, resource_type, name, value).unwrap_or(Condition::Nothing));
+        // A scope whose filter cannot be compiled grants nothing: refused rather than widened. So it is with former
+        // versions and parameters that came later: that a version lacks the fact says nothing.
+        let search = |(name, value): &(String, String)| match self.former && asks_custom(self, resource_type, name) {
+            true => Condition::Nothing,
+            false => compile::parameter(self, resource_type, name, value).unwrap_or(Condition::Nothing),
+        };
+        let searches = filter.search.iter().map(search);
         Condition::All(compartment.into_iter().chain(searches).collect())
     }
 
@@ -196,6 +200,12 @@ impl View<'_> {
         Caller { purpose, actors, now: self.now, break_glass: *break_glass }.write(sql);
         sql.push(if *break_glass { ", true)" } else { ", false)" }).push(" ELSE false END");
     }
+}
+
+/// Whether a parameter of a scope is one that was added to those of the packages.
+fn asks_custom(view: &View<'_>, resource_type: &str, name: &str) -> bool {
+    let code = name.split([':', '.']).next().unwrap_or_default();
+    view.definitions.search().get(resource_type, code).is_some_and(|parameter| parameter.custom.is_some())
 }
 
 /// The condition as far as the facts of a row decide it: where the index would have to be asked, it does not hold.

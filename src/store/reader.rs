@@ -12,11 +12,12 @@ use deadpool_postgres::{Client, Pool};
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use salus_access::Access;
-use salus_fhir::{Definitions, Key};
+use salus_fhir::Key;
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::definitions::Registry;
 use crate::predicate::View;
 use crate::row::Version;
 use crate::sql::Sql;
@@ -51,9 +52,9 @@ pub(crate) struct Reader<R> {
 }
 
 impl<R: Reading> Reader<R> {
-    pub fn start(pool: Pool, tenant: i32, definitions: Arc<Definitions>, base: String) -> Self {
+    pub fn start(pool: Pool, tenant: i32, registry: Arc<Registry>, base: String) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(Groups { pool, tenant, definitions, base }.run(receiver));
+        tokio::spawn(Groups { pool, tenant, registry, base }.run(receiver));
         Self { requests }
     }
 
@@ -72,7 +73,7 @@ impl<R: Reading> Reader<R> {
 struct Groups {
     pool: Pool,
     tenant: i32,
-    definitions: Arc<Definitions>,
+    registry: Arc<Registry>,
     base: String,
 }
 
@@ -130,7 +131,7 @@ impl Groups {
 
     fn predicate<R>(&self, request: &Request<R>) -> Sql {
         let mut predicate = Sql::default();
-        let view = View::new(&request.access, &self.definitions, &self.base);
+        let view = View::new(&request.access, self.registry.current().definitions.clone(), &self.base);
         view.write(&request.resource_type, "r", &mut predicate);
         predicate
     }

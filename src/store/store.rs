@@ -10,6 +10,7 @@ use salus_fhir::json::Value;
 use salus_fhir::{Definitions, Key};
 
 use crate::audit::AuditLog;
+use crate::definitions::Registry;
 use crate::facts::Facts;
 use crate::predicate::View;
 use crate::reader::Reader;
@@ -38,7 +39,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
-    definitions: Arc<Definitions>,
+    registry: Arc<Registry>,
     audit: AuditLog,
     groups: Groups,
     reader: Reader<Version>,
@@ -59,24 +60,25 @@ impl Store {
         // Audit commits have connections of their own: a burst of reads must not keep them waiting.
         let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
         let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
+        let registry = Arc::new(Registry::open(&pool, definitions, settings.tenant).await?);
         let groups = Groups::start(pool.clone(), settings.tenant);
-        let reader = Reader::start(pool.clone(), settings.tenant, definitions.clone(), settings.base.clone());
-        let looker = Reader::start(pool.clone(), settings.tenant, definitions.clone(), settings.base.clone());
+        let reader = Reader::start(pool.clone(), settings.tenant, registry.clone(), settings.base.clone());
+        let looker = Reader::start(pool.clone(), settings.tenant, registry.clone(), settings.base.clone());
         Ok(Self(Arc::new(Inner {
             groups,
             reader,
             looker,
             pool,
-            definitions,
+            registry,
             audit,
             tenant: settings.tenant,
             base: settings.base,
         })))
     }
 
-    /// The definitions resources are stored and searched by.
-    pub fn definitions(&self) -> &Arc<Definitions> {
-        &self.0.definitions
+    /// The definitions resources are stored and searched by, as they change.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// The audit log.
@@ -105,13 +107,14 @@ impl Store {
 
     /// Prepares `resource` to be stored as `resource_type/id`.
     pub fn content(&self, resource_type: &str, id: &str, resource: &Value<'_>) -> Content {
-        let facts = Facts::of(&self.0.definitions, &self.0.base, resource_type, id, resource);
-        Content::new(resource_type, id, resource, facts, &self.0.base)
+        let current = self.registry().current();
+        let facts = Facts::of(&current.definitions, &self.0.base, resource_type, id, resource);
+        Content::new(resource_type, id, resource, facts, current.version, &self.0.base)
     }
 
     /// The patients in whose compartment a resource lies, as stored or as sent; ids as it names them.
     pub fn patients_of(&self, resource_type: &str, id: &str, resource: &Value<'_>) -> Vec<String> {
-        Facts::of(&self.0.definitions, &self.0.base, resource_type, id, resource).patients
+        Facts::of(&self.definitions(), &self.0.base, resource_type, id, resource).patients
     }
 
     /// The server's FHIR base URL.
@@ -136,7 +139,7 @@ impl Store {
     }
 
     pub(crate) fn view<'a>(&'a self, access: &'a Access) -> View<'a> {
-        View::new(access, &self.0.definitions, &self.0.base)
+        View::new(access, self.definitions(), &self.0.base)
     }
 
     /// Now, to the millisecond, in microseconds since 1970-01-01T00:00:00Z.

@@ -137,8 +137,8 @@ fn every_operation_has_its_definition_and_its_code() {
     let codes = std::fs::read_to_string(root.join("fhir-profiles/CodeSystem-operation.json")).unwrap();
     let codes: Value = serde_json::from_str(&codes).unwrap();
     let resources = statement["rest"][0]["resource"].as_array().unwrap();
-    let operations: Vec<&Value> =
-        resources.iter().flat_map(|resource| resource["operation"].as_array().into_iter().flatten()).collect();
+    let all = resources.iter().chain(statement["rest"].as_array().unwrap());
+    let operations: Vec<&Value> = all.flat_map(|place| place["operation"].as_array().into_iter().flatten()).collect();
     assert!(!operations.is_empty());
     for operation in operations {
         let name = operation["name"].as_str().unwrap();

@@ -95,9 +95,9 @@ impl Collected {
         let raw_search_parameters: Vec<_> = self.search_parameters.into_values().collect();
         Ok(Definitions {
             search: ParameterTable::compile(&types, &raw_search_parameters)?,
-            types,
-            raw_search_parameters,
-            compartments: self.compartments,
+            types: types.into(),
+            raw_search_parameters: raw_search_parameters.into(),
+            compartments: self.compartments.into(),
         })
     }
 }

@@ -9,7 +9,9 @@
 mod cache;
 mod compartments;
 mod compile;
+mod custom;
 mod search_parameters;
+mod shared;
 mod structure;
 mod types;
 mod value_sets;
@@ -22,21 +24,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::packages::{Package, PackageError};
 use crate::search::{ParameterTable, SearchError};
+use shared::Shared;
 
 pub use compartments::Compartment;
+pub use custom::CustomParameter;
 pub use search_parameters::RawSearchParameter;
+pub(crate) use shared::Shared as SharedPart;
 pub use types::{
     Binding, BindingStrength, ElementDefinition, TypeDefinition, TypeKind, TypeRef, Types, choice_property,
 };
 pub use value_sets::CodeSet;
 
-/// Everything the loaded packages say, compiled. Shared, never changed.
+/// Everything the loaded packages say, compiled. Shared, never changed; [`with_custom`](Self::with_custom) makes
+/// others of it, which share all that is the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Definitions {
-    types: Types,
-    raw_search_parameters: Vec<RawSearchParameter>,
+    types: Shared<Types>,
+    raw_search_parameters: Shared<Vec<RawSearchParameter>>,
     search: ParameterTable,
-    compartments: BTreeMap<String, Compartment>,
+    compartments: Shared<BTreeMap<String, Compartment>>,
 }
 
 /// Why there are no definitions. All become a failed start.
@@ -76,7 +82,7 @@ impl Definitions {
 
     /// Builds what the cache does not hold.
     fn link(&mut self) {
-        self.types.link();
+        self.types.edit(Types::link);
     }
 
     /// All types.

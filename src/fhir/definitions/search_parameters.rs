@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json::Value;
-use crate::search::ParameterType;
+use crate::search::{Key, ParameterType};
 
 use super::value_sets::without_version;
 
@@ -36,17 +36,23 @@ impl RawSearchParameter {
     /// Reads a SearchParameter. None for what is not part of the base specification although it
     /// shares its canonical base: examples, and parameters for extensions.
     pub(super) fn from_json(resource: &Value<'_>) -> Option<Self> {
+        let read = Self::read(resource)?;
+        let is_part = read.url.strip_prefix(CORE).is_none_or(|name| is_base(name, &read.base));
+        is_part.then_some(read)
+    }
+
+    /// Reads any SearchParameter; none where it lacks what each must have.
+    pub(super) fn read(resource: &Value<'_>) -> Option<Self> {
         let strings = |name: &str| -> Vec<String> {
             let texts = resource.items(name).iter().filter_map(Value::as_str);
             texts.map(str::to_owned).collect()
         };
-        let url = resource.get_str("url")?;
         let base = strings("base");
-        if base.is_empty() || !url.strip_prefix(CORE).is_none_or(|name| is_base(name, &base)) {
+        if base.is_empty() {
             return None;
         }
         Some(Self {
-            url: url.to_owned(),
+            url: without_version(resource.get_str("url")?).to_owned(),
             code: resource.get_str("code")?.to_owned(),
             base,
             kind: parameter_type(resource.get_str("type")?)?,
@@ -54,6 +60,18 @@ impl RawSearchParameter {
             target: strings("target"),
             components: resource.items("component").iter().filter_map(component).collect(),
         })
+    }
+
+    /// A hash of all that decides what it finds: where it is the same, so is what is found.
+    pub fn fingerprint(&self) -> Key {
+        let mut parts = vec![self.code.as_str(), self.kind.name(), self.expression.as_deref().unwrap_or_default()];
+        for list in [&self.base, &self.target] {
+            parts.push("/");
+            parts.extend(list.iter().map(String::as_str));
+        }
+        parts.push("/");
+        parts.extend(self.components.iter().flat_map(|(url, expression)| [url.as_str(), expression.as_str()]));
+        Key::of(&parts)
     }
 }
 

@@ -180,3 +180,131 @@ fn a_damaged_cache_is_not_used_and_old_ones_go() {
 fn without_the_core_there_are_no_definitions() {
     assert!(matches!(compile::compile(&[]), Err(DefinitionsError::NoTypes)));
 }
+
+fn parameter(change: &str) -> String {
+    format!(
+        r#"{{"resourceType":"SearchParameter","url":"http://x.test/SearchParameter/p","name":"P","status":"active",
+            "description":"d","code":"p","base":["Patient"],"type":"token","expression":"Patient.gender"{change}}}"#
+    )
+}
+
+/// Where a SearchParameter is wrong.
+fn wrong(r4: &Definitions, text: &str, further: &[CustomParameter]) -> Vec<String> {
+    let resource = crate::json::parse(text, &crate::json::Limits::default()).unwrap();
+    let issues = r4.check_search_parameter(Some("1"), &resource, further);
+    issues.into_iter().map(|issue| issue.expression.unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_search_parameter_that_cannot_be_used_is_refused_where_it_is_wrong() {
+    let Some(r4) = r4() else { return };
+    let with = |from: &str, to: &str| {
+        let text = parameter("").replace(from, to);
+        assert_ne!(text, parameter(""), "{from}");
+        wrong(&r4, &text, &[])
+    };
+    assert_eq!(wrong(&r4, &parameter(""), &[]), [""; 0]);
+    // Whatever it says, it is not used.
+    assert_eq!(with(r#""active""#, r#""draft","x":"(""#), [""; 0]);
+    assert_eq!(with("Patient.gender", "Patient.nonsense"), ["expression"]);
+    assert_eq!(with("Patient.gender", "Patient.gender.trace('x')"), ["expression"]);
+    assert_eq!(with("Patient.gender", "Patient.name"), ["expression"]);
+    assert_eq!(with("Patient.gender", "Observation.code"), ["expression"]);
+    assert_eq!(with("Patient.gender", &"(".repeat(4000)), ["expression"]);
+    assert_eq!(with("Patient.gender", &format!("Patient.gender{}", " ".repeat(5000))), ["expression"]);
+    assert_eq!(with(r#","expression":"Patient.gender""#, ""), ["expression"]);
+    assert_eq!(with(r#""Patient"]"#, r#""Patient","Nothing"]"#), ["base[1]"]);
+    assert_eq!(with(r#""Patient"]"#, r#""AuditEvent"]"#), ["base[0]"]);
+    assert_eq!(with(r#""code":"p""#, r#""code":"_p""#), ["code"]);
+    assert_eq!(with(r#""code":"p""#, r#""code":"p.q""#), ["code"]);
+    assert_eq!(with(r#""token""#, r#""special""#), ["type"]);
+    // FHIR's own, and names that mean something to the server.
+    assert_eq!(with(r#""code":"p""#, r#""code":"gender""#), ["code"]);
+    assert_eq!(with(r#""code":"p""#, r#""code":"subject""#), ["code"]);
+    assert_eq!(with(r#""code":"p""#, r#""code":"date""#), ["code"]);
+    let own = parameter("")
+        .replace("http://x.test/SearchParameter/p", "http://hl7.org/fhir/SearchParameter/individual-gender")
+        .replace(r#""code":"p""#, r#""code":"gender""#);
+    assert_eq!(wrong(&r4, &own, &[]), [""; 0]);
+}
+
+#[test]
+fn a_composite_takes_components_that_the_index_can_hold() {
+    let Some(r4) = r4() else { return };
+    let composite = |components: &[(&str, &str)]| {
+        let component = |(url, expression): &(&str, &str)| {
+            format!(r#"{{"definition":"http://hl7.org/fhir/SearchParameter/{url}","expression":"{expression}"}}"#)
+        };
+        let components: Vec<String> = components.iter().map(component).collect();
+        let text = parameter(&format!(r#","component":[{}]"#, components.join(",")))
+            .replace(r#""token""#, r#""composite""#)
+            .replace("Patient.gender", "Patient");
+        wrong(&r4, &text, &[])
+    };
+    let (gender, birth) = (("individual-gender", "gender"), ("individual-birthdate", "birthDate"));
+    assert_eq!(composite(&[gender, birth]), [""; 0]);
+    assert_eq!(composite(&[gender]), ["component"]);
+    assert_eq!(composite(&[birth, ("individual-family", "name.family")]), ["component[1].definition"]);
+    assert_eq!(composite(&[gender, ("nothing", "gender")]), ["component[1].definition"]);
+    assert_eq!(composite(&[gender, ("individual-birthdate", "nothing")]), ["expression"]);
+}
+
+#[test]
+fn an_expression_that_multiplies_its_paths_is_refused() {
+    let Some(r4) = r4() else { return };
+    let text = parameter("").replace("Patient.gender", "Patient.extension.value.extension.value.extension.value");
+    assert_eq!(wrong(&r4, &text, &[]), ["expression"]);
+    let conditions = "Patient.where(".to_owned() + &"name.where(given.exists() and ".repeat(12) + "true = true";
+    let text = parameter("").replace("Patient.gender", &conditions);
+    assert_eq!(wrong(&r4, &text, &[]), ["expression"]);
+}
+
+#[test]
+fn custom_parameters_stand_beside_those_of_packages_and_are_extracted_before_they_are_ready() {
+    use crate::search::SearchValue;
+    let Some(r4) = r4() else { return };
+    let resource = |text: &str| crate::json::parse(text, &crate::json::Limits::default()).unwrap().into_static();
+    let custom = CustomParameter::read("1", &resource(&parameter(""))).unwrap();
+    let draft = parameter("").replace("active", "draft");
+    assert!(CustomParameter::read("1", &resource(&draft)).is_none());
+    let (with, refused) = r4.with_custom(vec![custom.clone()]);
+    assert_eq!(refused, []);
+    let found = |definitions: &Definitions, all: bool| {
+        let patient = resource(r#"{"resourceType":"Patient","gender":"male"}"#);
+        let mut found = Vec::new();
+        let mut emit = |parameter: &crate::search::SearchParameter, value: SearchValue<'_>| {
+            if matches!(value, SearchValue::Token { code: Some("male"), .. }) {
+                found.push(parameter.code.clone());
+            }
+        };
+        match all {
+            true => definitions.search().extract_all_below("", "Patient", &patient, &mut emit),
+            false => definitions.search().extract_below("", "Patient", &patient, &mut emit),
+        }
+        found.sort();
+        found
+    };
+    assert_eq!(found(&with, false), ["gender", "p"]);
+    assert_eq!(with.search().get("Patient", "p").unwrap().custom.as_deref(), Some("1"));
+    assert!(with.search().get("Observation", "p").is_none());
+    // What is not ready is extracted, and not to be had.
+    let pending = with.with_search(with.search().ready(|_, parameter| parameter.code != "p"));
+    assert!(pending.search().get("Patient", "p").is_none());
+    assert_eq!((found(&pending, false), found(&pending, true)), (vec!["gender".to_owned()], found(&with, true)));
+    pending.search().pending("Patient").1.unwrap().set(40);
+    assert!(pending.search().why_not("Patient", "p").unwrap().contains("40 %"));
+    assert_eq!(pending.search().why_not("Patient", "gender"), None);
+    let ready = pending.search().ready(|_, _| true);
+    assert!(ready.get("Patient", "p").is_some() && ready.why_not("Patient", "p").is_none());
+    // The packages' own come first.
+    let named = parameter("").replace(r#""code":"p""#, r#""code":"gender""#);
+    let (with, _) = r4.with_custom(vec![CustomParameter::read("2", &resource(&named)).unwrap()]);
+    assert_eq!(with.search().get("Patient", "gender").unwrap().custom, None);
+    // What it says is what its hash hangs on.
+    let other = parameter("").replace("Patient.gender", "Patient.active");
+    let (one, other) = (&custom.definition, CustomParameter::read("1", &resource(&other)).unwrap().definition);
+    let renamed = parameter("").replace("\"d\"", "\"described otherwise\"");
+    let renamed = CustomParameter::read("1", &resource(&renamed)).unwrap().definition;
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_eq!(one.fingerprint(), renamed.fingerprint());
+}

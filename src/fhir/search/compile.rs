@@ -4,6 +4,8 @@
 //! type has, a choice of types becomes a path for each, and what stands at the end must be of a
 //! datatype that the parameter's type applies to. Whatever does not fit is refused with a reason.
 
+use std::cell::Cell;
+
 use super::ParameterType;
 use super::convert::Conversion;
 use super::expression::{Expression, Step as Syntax};
@@ -23,7 +25,13 @@ pub(super) struct Compiler<'t> {
     pub types: &'t Types,
     /// The resource type compiled for.
     pub resource_type: &'t str,
+    /// How many more paths and conditions there may be. Each step from an element of many types (an extension's
+    /// value has fifty) multiplies the paths, and so would the time to compile and to walk them.
+    pub budget: Cell<usize>,
 }
+
+/// Most paths and conditions that come up while one parameter is compiled for one type.
+pub(super) const MOST_PATHS: usize = 2000;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -120,7 +128,8 @@ impl Compiler<'_> {
     fn first(&self, step: &Syntax, start: &Typed) -> Result<Vec<Typed>> {
         match step {
             Syntax::Group(inner) => self.paths(inner, start),
-            Syntax::Resource => Ok(vec![self.root()]),
+            Syntax::Resource if start.code == self.resource_type && start.steps.is_empty() => Ok(vec![start.clone()]),
+            Syntax::Resource => Err("%resource inside a condition".to_owned()),
             Syntax::This => Ok(vec![start.clone()]),
             Syntax::Name(name) if self.is_type(name) => {
                 let fits = self.types.is_a(&start.code, name);
@@ -168,7 +177,14 @@ impl Compiler<'_> {
             let codes: Vec<&str> = paths.iter().map(|path| path.code.as_str()).collect();
             return Err(format!("{} has no element '{name}'", codes.join(", ")));
         }
+        self.spend(found.len())?;
         Ok(found)
+    }
+
+    fn spend(&self, paths: usize) -> Result<()> {
+        let left = self.budget.get().checked_sub(paths);
+        self.budget.set(left.ok_or_else(|| format!("more than {MOST_PATHS} paths and conditions"))?);
+        Ok(())
     }
 
     /// The element `name` of one path: a path for each of its types. One type of a choice can also be
@@ -193,6 +209,7 @@ impl Compiler<'_> {
     }
 
     fn condition(&self, expression: &Expression, at: &Typed) -> Result<Condition> {
+        self.spend(1)?;
         let all = |parts: &[Expression]| parts.iter().map(|part| self.condition(part, at)).collect::<Result<_>>();
         match expression {
             Expression::And(parts) => all(parts).map(Condition::All),

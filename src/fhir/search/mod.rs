@@ -20,7 +20,7 @@ mod value;
 pub use error::SearchError;
 pub use json_path::Part;
 pub use key::Key;
-pub use table::{ParameterTable, SearchParameter};
+pub use table::{ParameterTable, Progress, SearchParameter};
 pub use value::{NumericValue, SearchValue};
 
 /// The type of a search parameter (R4 valueset-search-param-type).
@@ -36,4 +36,21 @@ pub enum ParameterType {
     Quantity,
     Uri,
     Special,
+}
+
+impl ParameterType {
+    /// Its code in `search-param-type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::String => "string",
+            Self::Token => "token",
+            Self::Reference => "reference",
+            Self::Composite => "composite",
+            Self::Quantity => "quantity",
+            Self::Uri => "uri",
+            Self::Special => "special",
+        }
+    }
 }

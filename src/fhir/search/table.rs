@@ -1,20 +1,24 @@
 //! All search parameters by resource type, and the extraction of their values.
 
+mod custom;
 mod definition;
 mod extract;
 mod parts;
+mod progress;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::compile::Compiler;
+use super::compile::{Compiler, MOST_PATHS};
 use super::program::Program;
-use super::{ParameterType, SearchError, SearchValue};
-use crate::definitions::{RawSearchParameter, TypeKind, Types};
+use super::{Key, ParameterType, SearchError, SearchValue};
+use crate::definitions::{RawSearchParameter, SharedPart as Shared, TypeKind, Types};
 use crate::json::Value;
 use definition::Definition;
 use extract::Entrances;
+pub use progress::Progress;
 
 /// Where the parameters of FHIR itself are; they win over others of the same code.
 const CORE: &str = "http://hl7.org/fhir/SearchParameter/";
@@ -42,6 +46,11 @@ pub struct SearchParameter {
     /// Codes of other parameters of the type that together find what this one finds (a narrowing to a type of
     /// target apart), so that an index of those answers for this one. Empty where there are none.
     pub parts: Vec<String>,
+    /// A hash of its definition ([`RawSearchParameter::fingerprint`]), of its parts too.
+    pub definition: Key,
+    /// Id of the SearchParameter resource that defines it; none for those of packages. Only those of packages say
+    /// whom a resource is about and when it happened.
+    pub custom: Option<String>,
     pub(super) program: Program,
 }
 
@@ -51,12 +60,23 @@ struct TypeParameters {
     /// Sorted by code.
     list: Vec<SearchParameter>,
     entrances: Entrances,
+    /// Those that stored resources are not all indexed by yet: extracted, but not for searching.
+    #[serde(skip)]
+    pending: Pending,
+}
+
+/// Parameters that are not ready.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Pending {
+    list: Vec<SearchParameter>,
+    entrances: Entrances,
+    progress: Progress,
 }
 
 /// All search parameters of all resource types, compiled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ParameterTable {
-    types: BTreeMap<String, TypeParameters>,
+    types: BTreeMap<String, Shared<TypeParameters>>,
     without_expression: Vec<String>,
 }
 
@@ -78,23 +98,30 @@ impl ParameterTable {
         }
         parsed.sort_by_key(|one| (!one.raw.url.starts_with(CORE), &one.raw.url));
         for ty in types.iter().filter(|ty| ty.kind == TypeKind::Resource && !ty.abstract_) {
-            let compiler = Compiler { types, resource_type: &ty.name };
+            let compiler = Compiler { types, resource_type: &ty.name, budget: Cell::new(MOST_PATHS) };
             let mut list = compile_type(&compiler, &parsed)?;
             parts::find(&mut list);
+            for parameter in &mut list {
+                let parts: Vec<&str> = parameter.parts.iter().map(String::as_str).collect();
+                parameter.definition = parameter.definition.with(&parts);
+            }
             let entrances = Entrances::of(&list);
-            table.types.insert(ty.name.clone(), TypeParameters { list, entrances });
+            let parameters = TypeParameters { list, entrances, pending: Pending::default() };
+            table.types.insert(ty.name.clone(), parameters.into());
         }
         Ok(table)
     }
 
-    /// The parameter `code` of a resource type, those of all resources included.
+    /// The parameter `code` of a resource type, those of all resources included; none that is not
+    /// [ready](Self::pending) to be searched by.
     pub fn get(&self, resource_type: &str, code: &str) -> Option<&SearchParameter> {
         let parameters = self.for_type(resource_type);
         let at = parameters.binary_search_by(|one| one.code.as_str().cmp(code)).ok()?;
         Some(&parameters[at])
     }
 
-    /// All parameters of a resource type, those of all resources included, sorted by code.
+    /// All parameters of a resource type, those of all resources included, that are ready to be searched by, sorted
+    /// by code.
     pub fn for_type(&self, resource_type: &str) -> &[SearchParameter] {
         self.types.get(resource_type).map_or(&[], |parameters| &parameters.list)
     }

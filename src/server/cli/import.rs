@@ -149,7 +149,8 @@ async fn lines(store: &Store, access: &Arc<Access>, text: &str) -> Result<usize,
 
 /// The type of a resource that has the structure its type demands.
 fn checked(store: &Store, resource: &Value<'_>) -> Result<String, String> {
-    let issues = salus_fhir::validation::validate(resource, store.definitions());
+    let mut issues = salus_fhir::validation::validate(resource, &store.definitions());
+    issues.extend(store.check_search_parameter(resource.get_str("id"), resource));
     match issues.iter().find(|issue| issue.is_error()) {
         Some(issue) => {
             Err(format!("{} ({})", issue.diagnostics, issue.expression.as_deref().unwrap_or("the resource")))

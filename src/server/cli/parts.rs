@@ -14,7 +14,7 @@ use salus_store::{Settings as StoreSettings, Store};
 
 use super::complain;
 use crate::app::App;
-use crate::interactions::capabilities;
+use crate::interactions::capabilities::Capabilities;
 use crate::layers;
 use crate::limits::Slots;
 use crate::pages::Pages;
@@ -154,7 +154,7 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
     let base = settings.base();
     let cors = layers::cors(settings.cors_origins())?;
     Ok(App {
-        capabilities: capabilities::statement(&definitions, &base, auth.config(), cors.is_some()).into(),
+        capabilities: Capabilities::default(),
         pages: Pages::new(&definitions, &settings.origin(), settings.demo),
         metrics: Default::default(),
         probing: Default::default(),

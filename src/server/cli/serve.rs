@@ -46,6 +46,8 @@ async fn serve(settings: &Settings, database: &Database, listener: TcpListener) 
     app.store.audit().append(&[started]).await.map_err(|error| error.to_string())?;
     tokio::spawn(app.auth.clone().maintain());
     tokio::spawn(app.auth.clone().follow_changes(database.config(), tokio_postgres::NoTls));
+    tokio::spawn(app.store.clone().follow_definitions(database.config()));
+    tokio::spawn(app.store.clone().work_at_reindexing(settings.reindex_rate));
     complain(&format!("serving FHIR at {}", settings.base()));
     let server = connections::serve(listener, http::router(app.clone()), &app.limits, told_to_stop());
     let outcome = tokio::select! {

@@ -1,15 +1,18 @@
 //! `capabilities`: the CapabilityStatement (R4 capabilitystatement.html), made from the definitions.
 //!
-//! It depends on nothing that changes while the server runs, so it is made once, at start.
+//! Of what it depends on only the search parameters change while the server runs: it is made anew when they have.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Bytes;
 use salus_auth::AuthConfig;
 use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{CANONICAL_BASE, Definitions};
 use salus_store::audit::AuditQuery;
 
+use crate::app::App;
 use crate::bundle::quoted;
 use crate::operations::{self, Served};
 
@@ -23,12 +26,31 @@ const AUDIT_EVENT: &str = "AuditEvent";
 /// What can be done with the system (codes of `system-restful-interaction`).
 pub const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
+/// The statement as it was last made, and the definitions that it was made from.
+#[derive(Default)]
+pub struct Capabilities(Mutex<Option<(Arc<Definitions>, Bytes)>>);
+
+impl Capabilities {
+    /// The statement by the definitions in force.
+    pub fn current(&self, app: &App) -> Bytes {
+        let definitions = app.store.definitions();
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, made)) = known.filter(|(of, _)| Arc::ptr_eq(of, &definitions)) {
+            return made;
+        }
+        let made = Bytes::from(statement(&definitions, &app.base, app.auth.config(), app.cors.is_some()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((definitions, made.clone()));
+        made
+    }
+}
+
 /// The CapabilityStatement of the server at the FHIR base `base`.
 ///
 /// `cors` is whether pages of other origins may call. Its `date` is that of this version of Salus ([`crate::RELEASED`]): what a server can do changes with
 /// its version, not with its restarts.
 pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors: bool) -> String {
     let including = reverse_includes(definitions);
+    let on_system: Vec<String> = operations::SERVED.iter().filter(|one| one.on_system).map(operation).collect();
     let resources: Vec<String> =
         definitions.resource_types().map(|name| resource(definitions, name, including.get(name))).collect();
     format!(
@@ -40,7 +62,7 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors:
             r#""implementation":{{"description":"Salus FHIR server","url":{base}}},"fhirVersion":"4.0.1","#,
             r#""format":["application/fhir+json","application/fhir+xml","json","xml"],"#,
             r#""patchFormat":["application/json-patch+json","application/fhir+json","application/fhir+xml"],"rest":[{{"mode":"server","#,
-            r#""security":{security},"resource":[{resources}],"interaction":{interactions},"searchParam":{common}}}]}}"#
+            r#""security":{security},"resource":[{resources}],"interaction":{interactions},"searchParam":{common},"operation":[{operations}]}}]}}"#
         ),
         canonical = CANONICAL_BASE,
         version = env!("CARGO_PKG_VERSION"),
@@ -50,6 +72,7 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors:
         resources = resources.join(","),
         interactions = coded(&SYSTEM_INTERACTIONS),
         common = common_parameters(),
+        operations = on_system.join(","),
     )
 }
 

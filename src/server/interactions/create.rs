@@ -54,7 +54,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
 /// Refuses criteria in the URL: they belong in `If-None-Exist`. Clients that put them there (fhirpy's
 /// `get_or_create`) would have a second copy of what they wanted once.
 fn expect_no_criteria(act: &Act<'_>, resource_type: &str) -> Result<(), Failure> {
-    let table = act.app.store.definitions().search();
+    let definitions = act.app.store.definitions();
+    let table = definitions.search();
     for (parameter, _) in act.request.parameters() {
         let name = parameter.split([':', '.']).next().unwrap_or_default();
         if name == "_has" || table.get(resource_type, name).is_some() {

@@ -24,7 +24,8 @@ use crate::request::{FhirRequest, Return};
 use crate::response::FhirResponse;
 
 /// Checks a resource that is about to be stored as `resource_type`: its type, and its structure
-/// against the base definitions (contract, "Defaults": errors refuse with 422).
+/// against the base definitions (contract, "Defaults": errors refuse with 422). A SearchParameter must be one that
+/// can be used.
 fn validated(app: &App, resource_type: &str, resource: &Value<'_>) -> Result<(), Failure> {
     match resource.get_str("resourceType") {
         Some(kind) if kind == resource_type => {}
@@ -37,7 +38,10 @@ fn validated(app: &App, resource_type: &str, resource: &Value<'_>) -> Result<(),
             return Err(Failure::of(400, issue.at("resourceType")));
         }
     }
-    let issues = Validator::new(&app.definitions).validate(resource);
+    let mut issues = Validator::new(&app.definitions).validate(resource);
+    if !issues.iter().any(Issue::is_error) {
+        issues.extend(app.store.check_search_parameter(resource.get_str("id"), resource));
+    }
     if issues.iter().any(Issue::is_error) { Err(Failure::all(422, issues)) } else { Ok(()) }
 }
 

@@ -26,7 +26,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let mut cursors = parameters.iter().filter(|(name, _)| name == CURSOR).map(|(_, value)| value);
     let cursor = cursors.next_back().cloned();
     let filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != CURSOR).collect();
-    let (mut query, mut ignored) = SearchQuery::parse(&act.app.definitions, context(act)?, &filters)?;
+    let definitions = act.app.store.definitions();
+    let (mut query, mut ignored) = SearchQuery::parse(&definitions, context(act)?, &filters)?;
     let types: Vec<&str> = query.context.types.iter().map(String::as_str).collect();
     let (shown, inapplicable) = Shown::read(&act.app.definitions, &types, &filters)?;
     ignored.extend(inapplicable);

@@ -104,6 +104,7 @@ impl Endpoint {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = fhir::interactions();
     all.extend(fhir::operations());
+    all.extend(fhir::reindex_jobs());
     all.extend(OTHER.iter().map(|other| Endpoint {
         group: other.0,
         interaction: "",

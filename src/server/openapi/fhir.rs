@@ -303,6 +303,7 @@ pub(super) fn interactions() -> Vec<Endpoint> {
 
 const OPERATION: Answers = &[
     (200, "What the operation gives"),
+    (202, "It has begun; Content-Location says where to ask how far it is"),
     (400, "A parameter is wrong"),
     (401, "No valid token"),
     (403, "The token does not allow it"),
@@ -317,7 +318,8 @@ pub(super) fn operations() -> Vec<Endpoint> {
         // A definition that is no JSON would have failed the tests; it is then left out here.
         let definition: Value = serde_json::from_str(served.definition).unwrap_or_default();
         let title = definition["title"].as_str().unwrap_or(served.name);
-        for on in served.on {
+        let on_system = served.on_system.then_some("");
+        for on in served.on.iter().copied().chain(on_system) {
             let mut call = |method, level: &str, path: String, query| {
                 found.push(Endpoint {
                     group: Group::Operations,
@@ -325,7 +327,7 @@ pub(super) fn operations() -> Vec<Endpoint> {
                     method,
                     path,
                     summary: format!("{title}, {level}"),
-                    scope: Some("system/*.r"),
+                    scope: Some(if definition["affectsState"] == true { "system/*.u" } else { "system/*.r" }),
                     query,
                     headers: &[],
                     body: if method == "POST" { &[FHIR_JSON] } else { &[] },
@@ -333,6 +335,12 @@ pub(super) fn operations() -> Vec<Endpoint> {
                     answers: OPERATION,
                 });
             };
+            // Every type, by the name that other paths have for it.
+            let on = if on == "Resource" { "{type}" } else { on };
+            if on.is_empty() {
+                call("POST", "on the system", format!("/fhir/${}", served.name), Vec::new());
+                continue;
+            }
             if definition["instance"] == true {
                 let path = format!("/fhir/{on}/{{id}}/${}", served.name);
                 call("POST", "parameters in the body", path.clone(), Vec::new());
@@ -347,6 +355,44 @@ pub(super) fn operations() -> Vec<Endpoint> {
     }
     found
 }
+
+/// The jobs of `$reindex`, beside what begins one.
+pub(super) fn reindex_jobs() -> Vec<Endpoint> {
+    const JOB: &str = "/fhir/$reindex/{id}";
+    let of_all = [("GET", "/fhir/$reindex", "The last jobs that index stored resources anew", JOBS)];
+    let of_one = [("GET", JOB, "How far a job is", STATUS), ("DELETE", JOB, "Ends a job that was asked for", ENDED)];
+    let endpoint = |(method, path, summary, answers): (&'static str, &str, &str, Answers)| Endpoint {
+        group: Group::Operations,
+        interaction: "operation",
+        method,
+        path: path.to_owned(),
+        summary: summary.to_owned(),
+        scope: Some("system/SearchParameter.u"),
+        query: Vec::new(),
+        headers: &[],
+        body: &[],
+        media: FHIR_JSON,
+        answers,
+    };
+    of_all.into_iter().chain(of_one).map(endpoint).collect()
+}
+
+const JOBS: Answers =
+    &[(200, "Parameters"), (401, "No valid token"), (403, "The token does not allow to update all SearchParameters")];
+const STATUS: Answers = &[
+    (200, "It is over: Parameters"),
+    (202, "It is at work; X-Progress says how far"),
+    (401, "No valid token"),
+    (403, "The token does not allow to update all SearchParameters"),
+    (404, "There is no such job"),
+];
+const ENDED: Answers = &[
+    (202, "It is ended, or was over"),
+    (401, "No valid token"),
+    (403, "The token does not allow to update all SearchParameters"),
+    (404, "There is no such job"),
+    (409, "The server needs it"),
+];
 
 /// Parameters that a query can hold: those of a primitive type, whose names begin in lower case.
 fn primitive_parameters(definition: &Value) -> Vec<(String, String)> {
@@ -385,12 +431,14 @@ mod tests {
                 "GET /fhir/Encounter/{id}/$everything",
                 "POST /fhir/Group/{id}/$everything",
                 "GET /fhir/Group/{id}/$everything",
+                "POST /fhir/{type}/$reindex",
+                "POST /fhir/$reindex",
                 "POST /fhir/Patient/{id}/$risk-score",
                 "GET /fhir/Patient/{id}/$risk-score",
                 "POST /fhir/Patient/$risk-score"
             ]
         );
-        let query: Vec<String> = operations()[7].query.iter().map(|(name, _)| name.clone()).collect();
+        let query: Vec<String> = operations()[9].query.iter().map(|(name, _)| name.clone()).collect();
         assert_eq!(query, ["model", "as-of", "persist"]);
     }
 }

@@ -98,7 +98,7 @@ async fn gather(
     compartments.iter().enumerate().for_each(|(at, of)| _ = first.entry(of.id.as_str()).or_insert(at));
     let is_before = |patient: &String, at: usize| first.get(patient.as_str()).is_some_and(|first| *first < at);
     while let Some(of) = compartments.get(place.compartment) {
-        let mut query = parameters.query(&act.app.definitions, of)?;
+        let mut query = parameters.query(&act.app.store.definitions(), of)?;
         query.count = parameters.count - gathered.entries.len() as i64;
         if query.count == 0 {
             gathered.next = Some(place);

@@ -22,12 +22,7 @@ impl AuditLog {
         let sequenced = self.sequence_now().await;
         let mut client = self.pool.get().await?;
         // One snapshot, so that what is appended meanwhile is not half seen.
-        let transaction = client
-            .build_transaction()
-            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
+        let transaction = crate::pool::snapshot(&mut client).await?;
         let mut verifier = LogVerifier::new(self.tenant, vec![self.key.public_key()]);
         let heads = transaction
             .query(

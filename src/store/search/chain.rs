@@ -146,7 +146,7 @@ fn chain_code(name: &ParameterName) -> &str {
 }
 
 /// The types that a reference parameter can point at.
-pub(super) fn targets<'v>(view: &View<'v>, parameter: &'v SearchParameter) -> Vec<&'v str> {
+pub(super) fn targets<'v>(view: &'v View<'_>, parameter: &'v SearchParameter) -> Vec<&'v str> {
     match parameter.targets.as_slice() {
         [] => view.definitions.resource_types().collect(),
         targets => targets.iter().map(String::as_str).collect(),

@@ -175,11 +175,12 @@ pub(super) fn each<T>(
     split_values(value).map(|one| parse(one).map_err(|error| refused(code, error))).collect()
 }
 
-pub(super) fn lookup<'v>(view: &View<'v>, resource_type: &str, code: &str) -> Result<&'v SearchParameter> {
-    view.definitions
-        .search()
-        .get(resource_type, code)
-        .ok_or_else(|| invalid(code, &format!("{resource_type} has no such search parameter")))
+pub(super) fn lookup<'v>(view: &'v View<'_>, resource_type: &str, code: &str) -> Result<&'v SearchParameter> {
+    let table = view.definitions.search();
+    table.get(resource_type, code).ok_or_else(|| {
+        let why = table.why_not(resource_type, code);
+        invalid(code, &why.unwrap_or_else(|| format!("{resource_type} has no such search parameter")))
+    })
 }
 
 pub(super) fn expect_reference(parameter: &SearchParameter) -> Result<()> {

@@ -91,10 +91,9 @@ impl Store {
 
     /// For each source type, the reference keys under which sources of `entries` stand.
     fn sources<'i>(&self, entries: &[Entry], includes: impl Iterator<Item = &'i Include>) -> Vec<(String, Vec<Key>)> {
-        let mut sources = Vec::new();
+        let (definitions, mut sources) = (self.definitions(), Vec::new());
         for include in includes {
-            let parameters: Vec<&str> = self
-                .definitions()
+            let parameters: Vec<&str> = definitions
                 .search()
                 .for_type(&include.source)
                 .iter()
@@ -159,7 +158,8 @@ impl Store {
     }
 
     async fn fetch_targets(&self, client: &impl GenericClient, view: &View<'_>, rows: &[Key]) -> Result<Vec<Version>> {
-        let types: Vec<&str> = self.definitions().resource_types().collect();
+        let definitions = self.definitions();
+        let types: Vec<&str> = definitions.resource_types().collect();
         let mut sql = Sql::default();
         sql.push("SELECT ").push(&columns("r")).push(" FROM resource r WHERE r.tenant = ").bind(self.tenant());
         sql.push(" AND r.rid = ANY(").bind(rows).push(") AND NOT r.deleted AND ");

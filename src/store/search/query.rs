@@ -262,8 +262,8 @@ impl SearchQuery {
 
     fn happened(&self, view: &View<'_>, resource_type: &str) -> Clause {
         let parameters = natural_date_parameters(resource_type).iter();
-        let Some(parameter) = parameters.filter_map(|code| view.definitions.search().get(resource_type, code)).next()
-        else {
+        let mut known = parameters.filter_map(|code| view.definitions.search().get(resource_type, code));
+        let Some(parameter) = known.find(|parameter| parameter.custom.is_none()) else {
             return Clause::filter(Condition::Everything);
         };
         let key = parameter_key(resource_type, stored_as(parameter)[0]);
@@ -316,6 +316,9 @@ fn known(definitions: &Definitions, types: &[&str], name: &ParameterName) -> std
             || definitions.search().get(kind, code).is_some()
     };
     let unknown = |code: &str| match types {
+        [kind, ..] if definitions.search().why_not(kind, code).is_some() => {
+            Err(definitions.search().why_not(kind, code).unwrap_or_default())
+        }
         [kind] => Err(format!("{kind} has no search parameter '{code}'")),
         _ => Err(format!("nothing that the chain leads to has a search parameter '{code}'")),
     };
@@ -346,7 +349,8 @@ fn known(definitions: &Definitions, types: &[&str], name: &ParameterName) -> std
             Err(format!("{resource_type} is not a resource type of R4"))
         }
         ParameterName::Has { resource_type, reference, .. } if !has(resource_type, reference) => {
-            Err(format!("{resource_type} has no search parameter '{reference}'"))
+            let why = definitions.search().why_not(resource_type, reference);
+            Err(why.unwrap_or_else(|| format!("{resource_type} has no search parameter '{reference}'")))
         }
         ParameterName::Has { resource_type, rest, .. } => known(definitions, &[resource_type], rest),
     }
@@ -374,7 +378,8 @@ fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::resu
     let known = parameter == "*"
         || definitions.search().get(source, parameter).is_some_and(|found| found.kind == ParameterType::Reference);
     if !known {
-        return Err(format!("{source} has no reference parameter '{parameter}'"));
+        let why = definitions.search().why_not(source, parameter);
+        return Err(why.unwrap_or_else(|| format!("{source} has no reference parameter '{parameter}'")));
     }
     if let Some(target) = target.filter(|target| !definitions.is_resource_type(target)) {
         return Err(format!("'{target}' is not a resource type of R4"));

@@ -169,9 +169,12 @@ fn key(definitions: &Definitions, resource_type: &str, text: &str) -> std::resul
             let parameter: &SearchParameter = definitions
                 .search()
                 .get(resource_type, code)
-                .ok_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))?;
+                .ok_or_else(|| definitions.search().why_not(resource_type, code))
+                .map_err(|why| {
+                    why.unwrap_or_else(|| format!("{resource_type} has no search parameter '{code}' to sort by"))
+                })?;
             match parameter.kind {
-                _ if natural_date_parameters(resource_type).first() == Some(&code) => SortBy::Natural,
+                _ if is_natural_date(resource_type, parameter) => SortBy::Natural,
                 kind if is_ranged(kind) => SortBy::Range(stored_keys(resource_type, parameter)),
                 ParameterType::String => SortBy::Text(stored_keys(resource_type, parameter)),
                 _ => match parameter.json_paths(Part::Value) {
@@ -182,6 +185,11 @@ fn key(definitions: &Definitions, resource_type: &str, text: &str) -> std::resul
         }
     };
     Ok(SortKey { by, descending })
+}
+
+/// Whether the index is kept in the order of this parameter.
+fn is_natural_date(resource_type: &str, parameter: &SearchParameter) -> bool {
+    parameter.custom.is_none() && natural_date_parameters(resource_type).first() == Some(&parameter.code.as_str())
 }
 
 fn stored_keys(resource_type: &str, parameter: &SearchParameter) -> Vec<Key> {

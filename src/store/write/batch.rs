@@ -22,6 +22,10 @@ pub(super) struct Batch {
     rules: Vec<ConsentRule>,
     /// Consents whose rules are replaced (or removed).
     consents: Vec<Uuid>,
+    /// The oldest state of the search parameters that any of it was made with.
+    pub made_with: Option<i64>,
+    /// Whether facts of versions that are there are put right, rather than versions written.
+    pub in_place: bool,
 }
 
 /// A row of `resource`. Version 1 is new, any other replaces the one before.
@@ -70,6 +74,11 @@ const INSERT_RULE: &str = "
 const REMOVE_RULES: &str = "DELETE FROM consent_rule WHERE tenant = $1 AND consent = ANY($2)";
 
 impl Batch {
+    /// One that puts the facts of versions right that are there.
+    pub fn in_place(made_with: i64) -> Self {
+        Self { in_place: true, made_with: Some(made_with), ..Self::default() }
+    }
+
     /// Adds the version with this content and stored text, in place of `current`. Returns the ids of its patients.
     pub fn push(
         &mut self,
@@ -80,6 +89,7 @@ impl Batch {
         body: String,
     ) -> Vec<String> {
         let facts = &content.facts;
+        self.made_with = Some(self.made_with.map_or(content.made_with, |other| other.min(content.made_with)));
         // What has no natural date stays where it was first stored.
         let sort = facts.sort.unwrap_or_else(|| current.map_or(updated, |row| row.sort));
         let row = Row {
@@ -130,7 +140,7 @@ impl Batch {
     }
 
     /// Replaces what differs between the index rows that are there and those to be.
-    fn index(&mut self, facts: &Facts, row: &Row, current: Option<&Current>) {
+    pub fn index(&mut self, facts: &Facts, row: &Row, current: Option<&Current>) {
         let &Row { rid, sort, patient, .. } = row;
         let to_be = facts.entries.iter().map(|entry| IndexRow {
             key: uuid(entry.key),
@@ -180,9 +190,14 @@ impl Batch {
         }
         let columns = Columns::of([self]);
         let statement = client.prepare_cached(WRITE_ROWS).await?;
-        client.execute(&statement, &columns.parameters(&tenant)).await.map_err(|error| match is_race(&error) {
-            true => Error::Unavailable("another request changed the same resource".to_owned()),
-            false => error.into(),
+        client.execute(&statement, &columns.parameters(&tenant)).await.map_err(|error| {
+            if is_race(&error) {
+                Error::Unavailable("another request changed the same resource".to_owned())
+            } else if is_outdated(&error) {
+                Error::DefinitionsChanged
+            } else {
+                error.into()
+            }
         })?;
         if self.has_rules() {
             self.write_rules(client, tenant).await?;
@@ -223,6 +238,11 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// Whether a write was undone because the search parameters have changed since its facts were taken.
+pub(super) fn is_outdated(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| error.code().code() == "SD001")
 }
 
 /// Whether a write was undone because another transaction was first with one of its rows.

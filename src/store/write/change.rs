@@ -83,6 +83,8 @@ impl Change {
 pub struct Content {
     pub(crate) facts: Facts,
     pub(crate) rules: Vec<ConsentRule>,
+    /// The state of the search parameters that its facts were taken by.
+    pub(crate) made_with: i64,
     before_version: String,
     after_updated: String,
 }
@@ -90,7 +92,14 @@ pub struct Content {
 impl Content {
     /// Prepares `resource` to be stored under `id`: `id` and `meta` are set, everything else stays as
     /// sent, in its order.
-    pub(crate) fn new(resource_type: &str, id: &str, resource: &Value<'_>, facts: Facts, base: &str) -> Self {
+    pub(crate) fn new(
+        resource_type: &str,
+        id: &str,
+        resource: &Value<'_>,
+        facts: Facts,
+        made_with: i64,
+        base: &str,
+    ) -> Self {
         let mut rules = if resource_type == "Consent" { compile(resource, base) } else { Vec::new() };
         // The resource may come without an id, or the server may have chosen another.
         rules.iter_mut().for_each(|rule| rule.consent = facts.rid);
@@ -117,7 +126,7 @@ impl Content {
             }
         }
         after.push('}');
-        Self { facts, rules, before_version: before, after_updated: after }
+        Self { facts, rules, made_with, before_version: before, after_updated: after }
     }
 
     /// About how long the text is, in bytes.
@@ -195,7 +204,7 @@ mod tests {
 
     fn stored(sent: &str) -> String {
         let resource = parse(sent, &Limits::default()).unwrap();
-        Content::new("Patient", "1", &resource, Facts::default(), "").text(3, 0)
+        Content::new("Patient", "1", &resource, Facts::default(), 0, "").text(3, 0)
     }
 
     #[test]

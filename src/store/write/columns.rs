@@ -8,12 +8,12 @@ use super::change::Method;
 
 /// Writes the columns as a statement of its own; see `write_rows` in `migrations/V1__store.sql`.
 pub(super) const WRITE_ROWS: &str = "SELECT write_rows($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-    $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
+    $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)";
 
 /// The same with the audit records of the changes (`append_audit`): a statement that is a transaction.
 pub(super) const WRITE_ROWS_AND_AUDIT: &str = "SELECT write_rows($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
     $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, \
-    $35, $36), append_audit($1, $37, $38, $39, $40, $41, $42, $43)";
+    $35, $36, $37, $38), append_audit($1, $39, $40, $41, $42, $43, $44, $45)";
 
 /// The columns of some batches. Arrays of arrays do not unnest, so keys and patients lie end to end in one array,
 /// each row knowing its slice.
@@ -37,6 +37,8 @@ pub(super) struct Columns<'a> {
     removed: IndexColumns,
     added: IndexColumns,
     strings: StringColumns<'a>,
+    made_with: i64,
+    in_place: bool,
 }
 
 /// Where each row's slice of an array begins and ends, as SQL counts: from one, both included.
@@ -78,6 +80,8 @@ impl<'a> Columns<'a> {
             IndexColumns::of(&rows)
         };
         let (removed, added) = (index(|batch| &batch.removed), index(|batch| &batch.added));
+        let made_with = batches.clone().into_iter().filter_map(|batch| batch.made_with).min().unwrap_or(i64::MAX);
+        let in_place = batches.clone().into_iter().any(|batch| batch.in_place);
         let strings: Vec<&StringRow> = batches.into_iter().flat_map(|batch| &batch.strings).collect();
         Self {
             rid: column(&rows, |row| row.rid),
@@ -99,6 +103,8 @@ impl<'a> Columns<'a> {
             removed,
             added,
             strings: StringColumns::of(&strings),
+            made_with,
+            in_place,
         }
     }
 
@@ -137,13 +143,15 @@ impl<'a> Columns<'a> {
             &strings.exact,
             &strings.sort,
             &strings.patient,
+            &self.made_with,
+            &self.in_place,
         ]);
         parameters
     }
 }
 
 /// How many there are, with those of the audit.
-const PARAMETERS: usize = 43;
+const PARAMETERS: usize = 45;
 
 fn column<'a, T>(rows: &[&'a Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(|row| of(row)).collect()

@@ -1,14 +1,18 @@
 //! Committing changes: lock, check, write, audit, in one transaction.
 
+use std::borrow::Cow;
+
 use deadpool_postgres::Transaction;
 use futures_util::future::try_join_all;
 use salus_audit::AuditRecord;
+use salus_fhir::json::{Limits, parse};
 
 use super::batch::Batch;
 use super::change::{Change, Precondition, Written};
 use super::group::{self, Outcome};
 use super::look::Current;
 use super::transaction::EntryError;
+use crate::definitions::{Effects, SEARCH_PARAMETER};
 use crate::sql::uuid;
 use crate::{Error, Result, Store};
 
@@ -35,12 +39,20 @@ impl Store {
             return Ok(written);
         }
         for attempt in 0..ATTEMPTS {
+            let changes = self.up_to_date(changes);
             let mut client = self.client().await?;
             let transaction = client.transaction().await?;
-            match self.commit_in(&transaction, changes, &audit).await {
+            match self.commit_in(&transaction, &changes, &audit).await {
                 Ok(written) => {
                     transaction.commit().await?;
+                    drop(client);
+                    self.follow_up(&written).await;
                     return Ok(written);
+                }
+                Err(Error::DefinitionsChanged) if attempt + 1 < ATTEMPTS => {
+                    transaction.rollback().await?;
+                    drop(client);
+                    self.refresh_definitions().await?;
                 }
                 Err(error) if error.is_race() && attempt + 1 < ATTEMPTS => transaction.rollback().await?,
                 Err(error) => return Err(error),
@@ -64,6 +76,38 @@ impl Store {
         match self.groups().write(batch, &audit(&written)).await? {
             Outcome::Committed => Ok(Some(written)),
             Outcome::Raced => Ok(None),
+            Outcome::Outdated => {
+                self.refresh_definitions().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The changes, with facts by the definitions in force.
+    fn up_to_date<'c>(&self, changes: &'c [Change]) -> Cow<'c, [Change]> {
+        let version = self.registry().current().version;
+        let is_outdated = |change: &Change| change.content.as_ref().is_some_and(|one| one.made_with < version);
+        if !changes.iter().any(is_outdated) {
+            return Cow::Borrowed(changes);
+        }
+        let mut changes = changes.to_vec();
+        for change in &mut changes {
+            if let Some(content) = &mut change.content
+                && let Ok(resource) = parse(&content.text(0, 0), &Limits::default())
+            {
+                *content = self.content(&change.resource_type, &change.id, &resource);
+            }
+        }
+        Cow::Owned(changes)
+    }
+
+    /// Puts SearchParameters in force that were written.
+    pub(super) async fn follow_up(&self, written: &[Written]) {
+        if written.iter().any(|one| one.resource_type == SEARCH_PARAMETER) {
+            // They are stored: where this fails, it is made up for when the database can be reached again.
+            if let Err(error) = self.refresh_definitions().await {
+                tracing::warn!(%error, "changed search parameters are not in force yet");
+            }
         }
     }
 
@@ -73,19 +117,23 @@ impl Store {
         changes: &[Change],
         audit: &impl Fn(&[Written]) -> Vec<AuditRecord<'static>>,
     ) -> Result<Vec<Written>> {
-        let written = self.write_in(transaction, changes).await.map_err(|error| error.error)?;
+        let mut effects = Effects::default();
+        let written = self.write_in(transaction, changes, &mut effects).await.map_err(|error| error.error)?;
+        effects.apply(self, transaction).await?;
         self.audit().insert(transaction, &audit(&written)).await?;
         Ok(written)
     }
 
-    /// Makes changes inside a transaction, without audit records.
+    /// Makes changes inside a transaction, without audit records; `effects` are to be applied when all is written.
     /// [`EntryError::entry`] is the position among `changes`.
     pub(super) async fn write_in(
         &self,
         transaction: &Transaction<'_>,
         changes: &[Change],
+        effects: &mut Effects,
     ) -> std::result::Result<Vec<Written>, EntryError> {
         let current = self.lock(transaction, changes).await?;
+        effects.look(transaction, self.tenant(), changes).await?;
         let mut batch = Batch::default();
         let mut written = Vec::with_capacity(changes.len());
         for (position, change) in changes.iter().enumerate() {

@@ -66,7 +66,7 @@ impl Store {
 
     fn criteria(&self, resource_type: &str, criteria: &str) -> Result<SearchQuery> {
         let (mut query, ignored) = SearchQuery::parse(
-            self.definitions(),
+            &self.definitions(),
             SearchContext::of_type(resource_type),
             &parameters(resource_type, criteria),
         )?;

@@ -14,10 +14,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use salus_audit::AuditRecord;
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{Batch, is_race};
+use super::batch::{Batch, is_outdated, is_race};
 use super::change::{Change, Content};
 use super::columns::{Columns, WRITE_ROWS_AND_AUDIT};
 use crate::audit::AuditRows;
+use crate::definitions::SEARCH_PARAMETER;
 use crate::{Error, Result};
 
 /// Requests that may wait for a group; beyond, callers wait to be let in.
@@ -32,10 +33,15 @@ const WORTH_ANOTHER: usize = 8;
 /// Most text of one request that joins a group, in bytes: a group is one message, and those have a limit of 1 GiB.
 const TEXT: usize = 1 << 20;
 
-/// Whether changes may join a group: few and short, and no Consent, whose rules take statements of their own.
+/// Whether changes may join a group: few and short, and no Consent or SearchParameter, which take statements of their
+/// own.
 pub(super) fn accepts(changes: &[Change]) -> bool {
     let text: usize = changes.iter().filter_map(|change| change.content.as_ref()).map(Content::len).sum();
-    changes.len() <= GROUP && text <= TEXT && changes.iter().all(|change| change.resource_type != "Consent")
+    changes.len() <= GROUP && text <= TEXT && changes.iter().all(|change| !alone(&change.resource_type))
+}
+
+fn alone(resource_type: &str) -> bool {
+    matches!(resource_type, "Consent" | SEARCH_PARAMETER)
 }
 
 /// What came of a request.
@@ -45,6 +51,8 @@ pub(super) enum Outcome {
     Committed,
     /// Another request was first with one of its rows. Nothing was written.
     Raced,
+    /// The search parameters have changed since its facts were taken. Nothing was written.
+    Outdated,
 }
 
 struct Request {
@@ -158,11 +166,17 @@ struct Failure {
     undone: bool,
     /// Because another transaction was first.
     raced: bool,
+    /// Because the search parameters changed.
+    outdated: bool,
 }
 
 impl Failure {
     fn outcome(&self) -> Result<Outcome> {
-        if self.raced { Ok(Outcome::Raced) } else { Err(self.error.for_another()) }
+        match (self.raced, self.outdated) {
+            (true, _) => Ok(Outcome::Raced),
+            (_, true) => Ok(Outcome::Outdated),
+            _ => Err(self.error.for_another()),
+        }
     }
 }
 
@@ -170,7 +184,12 @@ impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         use tokio_postgres::error::Severity;
         let severity = error.as_db_error().and_then(|error| error.parsed_severity());
-        Self { undone: severity == Some(Severity::Error), raced: is_race(&error), error: AuditRows::told_apart(error) }
+        Self {
+            undone: severity == Some(Severity::Error),
+            raced: is_race(&error),
+            outdated: is_outdated(&error),
+            error: AuditRows::told_apart(error),
+        }
     }
 }
 

@@ -13,6 +13,23 @@ use crate::reader::Reading;
 use crate::sql::{Sql, uuid};
 use crate::{Error, Result, Store};
 
+/// What is particular of rows in `search_index`: `key`, `low` and `high`.
+pub(crate) type Entries = Vec<(Uuid, i64, Option<i64>)>;
+
+/// Joins to `resource r` the entries of each row as `e`, an array of each column, as [`entries`] reads them.
+pub(crate) const WITH_ENTRIES: &str = "LEFT JOIN LATERAL (SELECT array_agg(x.key), array_agg(x.low), array_agg(x.high) \
+     FROM unnest(r.keys[1:r.indexed]) k(key) JOIN search_index x ON x.tenant = r.tenant AND x.key = k.key \
+     AND x.sort = r.sort AND x.rid = r.rid) e ON true";
+
+/// The entries that [`WITH_ENTRIES`] joined, the first of their columns at `first`.
+pub(crate) fn entries(row: &Row, first: usize) -> Result<Entries> {
+    let keys: Option<Vec<Uuid>> = row.try_get(first)?;
+    let lows: Option<Vec<i64>> = row.try_get(first + 1)?;
+    let highs: Option<Vec<Option<i64>>> = row.try_get(first + 2)?;
+    let (keys, lows, highs) = (keys.into_iter().flatten(), lows.into_iter().flatten(), highs.into_iter().flatten());
+    Ok(keys.zip(lows).zip(highs).map(|((key, low), high)| (key, low, high)).collect())
+}
+
 /// The current row of something about to be changed.
 #[derive(Debug, Clone)]
 pub(crate) struct Current {
@@ -25,10 +42,16 @@ pub(crate) struct Current {
     pub patients: Vec<String>,
     pub sort: i64,
     /// What is particular of its rows in `search_index`: `key`, `low` and `high`.
-    entries: Vec<(Uuid, i64, Option<i64>)>,
+    entries: Entries,
 }
 
 impl Current {
+    /// A row of which only its place in the index matters: under which patient and natural date its entries stand.
+    pub(super) fn indexed(patient: Uuid, sort: i64, entries: Entries) -> Self {
+        let (version, updated, deleted, visible, patients) = (0, 0, false, true, Vec::new());
+        Self { version, updated, deleted, visible, patient, patients, sort, entries }
+    }
+
     /// Its rows in `search_index`.
     pub(super) fn index_rows(&self, rid: Uuid) -> impl Iterator<Item = IndexRow> {
         let &Self { sort, patient, .. } = self;
@@ -41,19 +64,11 @@ impl Current {
 impl Reading for Current {
     fn write(tenant: i32, rids: &[Uuid], predicate: &str, sql: &mut Sql) {
         sql.push("SELECT r.rid, r.version, r.updated, r.deleted, r.patient, r.patients, r.sort, (").push(predicate);
-        sql.push(
-            "), e.* FROM resource r LEFT JOIN LATERAL (SELECT array_agg(x.key), array_agg(x.low), array_agg(x.high)",
-        );
-        sql.push(" FROM unnest(r.keys[1:r.indexed]) k(key) JOIN search_index x ON x.tenant = r.tenant");
-        sql.push(" AND x.key = k.key AND x.sort = r.sort AND x.rid = r.rid) e ON true WHERE r.tenant = ");
+        sql.push("), e.* FROM resource r ").push(WITH_ENTRIES).push(" WHERE r.tenant = ");
         sql.bind(tenant).push(" AND r.rid = ANY(").bind(rids).push(")");
     }
 
     fn from_row(row: &Row, _resource_type: String, _id: String) -> Result<Self> {
-        let keys: Option<Vec<Uuid>> = row.try_get(8)?;
-        let lows: Option<Vec<i64>> = row.try_get(9)?;
-        let highs: Option<Vec<Option<i64>>> = row.try_get(10)?;
-        let (keys, lows, highs) = (keys.into_iter().flatten(), lows.into_iter().flatten(), highs.into_iter().flatten());
         Ok(Self {
             version: row.try_get(1)?,
             updated: row.try_get(2)?,
@@ -62,7 +77,7 @@ impl Reading for Current {
             patients: row.try_get(5)?,
             sort: row.try_get(6)?,
             visible: row.try_get(7)?,
-            entries: keys.zip(lows).zip(highs).map(|((key, low), high)| (key, low, high)).collect(),
+            entries: entries(row, 8)?,
         })
     }
 }

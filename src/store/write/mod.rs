@@ -4,7 +4,7 @@
 //! lays them out, so that one statement writes them all; [`commit`] checks and writes a set of changes with its
 //! audit records in one transaction; [`group`] joins those of many requests in one; [`transaction`] resolves a
 //! transaction Bundle into such a set, [`references`] what its resources point at, and [`patch`] makes the next
-//! version of what is patched.
+//! version of what is patched; [`rewrite`] puts the facts of versions right that are there.
 
 mod batch;
 mod change;
@@ -15,9 +15,11 @@ mod group;
 mod look;
 mod patch;
 mod references;
+mod rewrite;
 pub mod transaction;
 
 pub use change::{Change, Content, Method, Precondition, Written};
 pub(crate) use group::Groups;
-pub(crate) use look::Current;
+pub(crate) use look::{Current, Entries, WITH_ENTRIES, entries};
 pub use patch::Revise;
+pub(crate) use rewrite::{Rewrite, Strings};

@@ -15,6 +15,7 @@ use salus_fhir::json::Value;
 use super::change::{Change, Method, Precondition, Written};
 use super::conditional::{canonical, most_deletions};
 use super::patch::Revise;
+use crate::definitions::Effects;
 use crate::row::Version;
 use crate::{Error, Reads, Result, Store};
 
@@ -152,10 +153,18 @@ impl Store {
                     let records = [audit(&all), read].concat();
                     self.audit().insert(&transaction, &records).await.map_err(EntryError::from)?;
                     transaction.commit().await.map_err(database)?;
+                    drop(client);
+                    self.follow_up(&all).await;
                     return Ok((written, seen));
                 }
                 Err(error) if error.error.is_race() => {
                     transaction.rollback().await.map_err(database)?;
+                    last = Some(error);
+                }
+                Err(error) if matches!(error.error, Error::DefinitionsChanged) => {
+                    transaction.rollback().await.map_err(database)?;
+                    drop(client);
+                    self.refresh_definitions().await.map_err(EntryError::from)?;
                     last = Some(error);
                 }
                 Err(error) => return Err(error.into()),
@@ -184,6 +193,7 @@ impl Store {
         let (deletions, rest): (Vec<usize>, Vec<usize>) =
             (0..entries.len()).partition(|&position| entries[position].method == Method::Delete);
         let mut changes = Vec::with_capacity(entries.len());
+        let mut effects = Effects::default();
         for positions in [&deletions, &rest] {
             let mut resolved = self.resolve(transaction, entries, positions).await?;
             let revised = self.revise(transaction, entries, positions, &mut resolved).await?;
@@ -191,13 +201,14 @@ impl Store {
             let done = changes.len();
             changes.extend(group);
             super::commit::refuse_duplicates(&changes)?;
-            let written = self.write_in(transaction, &changes[done..]).await;
+            let written = self.write_in(transaction, &changes[done..], &mut effects).await;
             let written = written.map_err(|error| blame(error, &origins, &resolved, positions))?;
             for (position, written) in origins.into_iter().zip(written) {
                 outcomes[position].push(written);
             }
             unchanged(entries, positions, &resolved, &mut outcomes);
         }
+        effects.apply(self, transaction).await?;
         let all: Vec<Written> = outcomes.iter().flatten().cloned().collect();
         Ok((outcomes.into_iter().filter_map(|mut of_entry| of_entry.pop()).collect(), all))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{STORED, SearchParameter};
 use crate::definitions::{RawSearchParameter, Types};
-use crate::search::compile::Compiler;
+use crate::search::compile::{Compiler, MOST_PATHS};
 use crate::search::expression::{Expression, parse};
 use crate::search::program::Program;
 use crate::search::{ParameterType, SearchError};
@@ -57,6 +57,7 @@ impl<'a> Definition<'a> {
 
     pub(super) fn compile(&self, compiler: &Compiler<'_>, base: &str) -> Result<SearchParameter, SearchError> {
         let kind = self.raw.kind;
+        compiler.budget.set(MOST_PATHS);
         let mut components = self.components.clone();
         let program = match kind {
             _ if STORED.contains(&self.raw.code.as_str()) => Ok(Program::Stored),
@@ -74,6 +75,7 @@ impl<'a> Definition<'a> {
         };
         let program = program.map_err(|reason| refusal(self.raw, compiler.resource_type, self.text, reason))?;
         let targets = program.referred_types().unwrap_or_else(|| self.raw.target.clone());
+        let kinds: Vec<&str> = components.iter().map(|one| one.kind.name()).collect();
         Ok(SearchParameter {
             code: self.raw.code.clone(),
             url: self.raw.url.clone(),
@@ -82,6 +84,8 @@ impl<'a> Definition<'a> {
             targets,
             components: components.into_iter().map(|one| (one.url, one.kind)).collect(),
             parts: Vec::new(),
+            definition: self.raw.fingerprint().with(&kinds),
+            custom: None,
             program,
         })
     }

@@ -120,7 +120,11 @@ fn read<'r>(
     }
 }
 
-/// Emits every combination of one value from each component.
+/// Most combinations of one element: a composite whose components repeat in one element, each by itself, has as many
+/// as the product of their numbers. No parameter of R4 has so many in any resource that is one.
+const MOST_COMBINATIONS: usize = 10_000;
+
+/// Emits every combination of one value from each component, up to [`MOST_COMBINATIONS`].
 fn combine<'r>(
     components: &'r [Component],
     base: &str,
@@ -140,7 +144,7 @@ fn combine<'r>(
         combinations.push(values);
     }
     let mut chosen = vec![0; combinations.len()];
-    loop {
+    for _ in 0..MOST_COMBINATIONS {
         let values = combinations.iter().zip(&chosen).rev().map(|(values, at)| values[*at].clone());
         emit(SearchValue::Composite(values.collect()));
         // Counts up, each digit in the base of its component's number of values.

@@ -261,7 +261,7 @@ async fn same_totals(bench: &Bench, view: &View<'_>, rows: &[Row], visible: &BTr
     for resource_type in TYPES {
         let of_type = || rows.iter().filter(|row| row.resource_type == resource_type);
         let expected = of_type().filter(|row| visible.contains(&row.rid)).count() as i64;
-        let (query, _) = SearchQuery::parse(view.definitions, SearchContext::of_type(resource_type), &[]).unwrap();
+        let (query, _) = SearchQuery::parse(&view.definitions, SearchContext::of_type(resource_type), &[]).unwrap();
         let compiled = query.compile(view).unwrap();
         assert_eq!(
             bench.count(&compiled.count(view, None)).await,

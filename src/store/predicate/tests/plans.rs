@@ -72,7 +72,7 @@ async fn plan(bench: &Bench, view: &View<'_>, context: SearchContext, query: &st
         .filter_map(|one| one.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let (parsed, ignored) = SearchQuery::parse(view.definitions, context.clone(), &parameters).unwrap();
+    let (parsed, ignored) = SearchQuery::parse(&view.definitions, context.clone(), &parameters).unwrap();
     assert!(ignored.is_empty(), "{query}: {ignored:?}");
     let compiled = parsed.compile(view).unwrap();
     let client = bench.store.client().await.unwrap();
