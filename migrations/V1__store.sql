@@ -58,8 +58,15 @@ CREATE TABLE search_index (
     -- Walks one key in natural order; a further range condition on a found row is a point probe.
     PRIMARY KEY (tenant, key, sort, rid, low) INCLUDE (high, patient)
 );
+-- How wide an interval is, so that the index below finds what reaches a moment among those of a class that begin at
+-- most so long before it. The classes of salus_store: a minute, a day, a month, a year (and a little), all others.
+CREATE FUNCTION width_class(low bigint, high bigint) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN high - 60000000 <= low THEN 0 WHEN high - 90000000000 <= low THEN 1
+        WHEN high - 2764800000000 <= low THEN 2 WHEN high - 31708800000000 <= low THEN 3 ELSE 4 END::smallint;
+
 -- Range searches that are the most selective condition (birthdate, value-quantity).
-CREATE INDEX search_index_range ON search_index (tenant, key, low, high) WHERE high IS NOT NULL;
+CREATE INDEX search_index_range ON search_index (tenant, key, width_class(low, high), low, high)
+    WHERE high IS NOT NULL;
 
 -- String parameters: `value` is normalised and cut to 300 characters, `exact` is as written.
 CREATE TABLE search_string (

@@ -22,10 +22,11 @@ const CODES: [&str; 8] = ["2160-0", "2345-7", "2823-3", "2951-2", "6690-2", "886
 /// One search of a shape, for the n-th patient.
 type Search = fn(usize) -> String;
 
-const SHAPES: [(&str, Search); 15] = [
+const SHAPES: [(&str, Search); 18] = [
     ("token (identifier)", |n| format!("Patient?identifier=urn:growth%7C{n}")),
     ("string prefix", |n| format!("Patient?family={}", family(n))),
     ("date range", |n| format!("Observation?date=ge{}&date=lt{}", day(n), day(n + 1))),
+    ("period", |n| format!("Encounter?date=ge{}&date=lt{}", day(n), day(n + 1))),
     ("quantity", |n| format!("Observation?value-quantity={}.5%7C%7Cgrowth", 1000 + n)),
     ("reference", |n| format!("Observation?subject=Patient/growth-{n}")),
     ("patient, code, date sort", |n| format!("Observation?patient=growth-{n}&code=2160-0&_sort=-date")),
@@ -39,6 +40,14 @@ const SHAPES: [(&str, Search); 15] = [
     ("1,000 identifiers", |n| {
         let all: Vec<String> = (n..n + 1000).map(|n| format!("urn:growth%7C{n}")).collect();
         format!("Patient?identifier={}&_count=20", all.join(","))
+    }),
+    ("1,000 strings", |n| {
+        let all: Vec<String> = (n..n + 1000).map(family).collect();
+        format!("Patient?family={}&_count=20", all.join(","))
+    }),
+    ("1,000 quantities", |n| {
+        let all: Vec<String> = (n..n + 1000).map(|n| format!("{}.5", 1000 + n)).collect();
+        format!("Observation?value-quantity={}&_count=20", all.join(","))
     }),
     ("1,000 references", |n| {
         let all: Vec<String> = (n..n + 1000).map(|n| format!("Patient/growth-{n}")).collect();

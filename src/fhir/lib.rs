@@ -21,6 +21,7 @@ pub mod packages;
 pub mod patch;
 pub mod search;
 pub mod subset;
+pub mod units;
 pub mod validation;
 pub mod xml;
 

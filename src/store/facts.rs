@@ -3,10 +3,13 @@
 //! Every function here that makes a key says in its doc comment what the key means; the search
 //! compiler asks with the same functions, so both sides agree by construction.
 
+use std::sync::Arc;
+
 use salus_access::consent::keys as consent_keys;
 use salus_fhir::json::Value;
 use salus_fhir::search::query::normalize_string;
 use salus_fhir::search::{NumericValue, ParameterType, SearchParameter, SearchValue};
+use salus_fhir::units::{Canonical, UCUM};
 use salus_fhir::{Definitions, Key};
 
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS};
@@ -111,6 +114,16 @@ pub(crate) fn of_type_key(resource_type: &str, parameter: &str, system: &str, co
 /// The quantity parameter has a value in this unit.
 pub(crate) fn unit_key(resource_type: &str, parameter: &str, unit: &str) -> Key {
     Key::of(&[resource_type, parameter, "unit", unit])
+}
+
+/// The quantity parameter has a value in a unit of UCUM that is commensurable with this one (of [`canonical_unit`]).
+pub(crate) fn canonical_key(resource_type: &str, parameter: &str, unit: &str) -> Key {
+    Key::of(&[resource_type, parameter, "canonical", unit])
+}
+
+/// A canonical unit as keys name it, unlike all names by which units are asked for.
+pub(crate) fn canonical_unit(unit: &Canonical) -> String {
+    format!("canonical||{}", unit.unit)
 }
 
 /// The uri parameter has this value.
@@ -393,10 +406,13 @@ fn ends(number: &NumericValue) -> (i64, i64) {
     (interval.low, interval.high)
 }
 
-/// The names by which a quantity's unit can be asked for: `system|code`, code, printed unit.
+/// The names by which a quantity's unit can be asked for: `system|code` (unless that is asked for in the canonical
+/// unit), code, printed unit.
 fn units(system: Option<&str>, code: Option<&str>, unit: Option<&str>) -> Vec<String> {
     let mut names = Vec::with_capacity(3);
-    if let (Some(system), Some(code)) = (system, code) {
+    if let (Some(system), Some(code)) = (system, code)
+        && canonical(Some(system), Some(code)).is_none()
+    {
         names.push(format!("{system}|{code}"));
     }
     names.extend(code.map(str::to_owned));
@@ -404,6 +420,11 @@ fn units(system: Option<&str>, code: Option<&str>, unit: Option<&str>) -> Vec<St
         names.extend(unit.map(str::to_owned));
     }
     names
+}
+
+/// The canonical form of a quantity's unit, where it has one.
+fn canonical(system: Option<&str>, code: Option<&str>) -> Option<Arc<Canonical>> {
+    code.filter(|_| system == Some(UCUM)).and_then(Canonical::of)
 }
 
 /// The parameters, best first, that say when what a resource tells of happened.

@@ -55,6 +55,62 @@ fn units_by_system_by_code_and_by_name() {
     finds(r#"{"value":5,"comparator":"<"}"#, &[("lt5", true), ("gt5", false), ("lt1", true), ("ge5", false)]);
 }
 
+/// Units of UCUM that measure the same are compared in one unit (R4 search.html#quantity: "may choose to perform a
+/// search based on canonical units").
+#[test]
+fn a_quantity_is_found_in_any_commensurable_unit() {
+    let ucum = |value: &str, code: &str| {
+        format!(r#"{{"value":{value},"unit":"{code}","system":"http://unitsofmeasure.org","code":"{code}"}}"#)
+    };
+    finds(
+        &ucum("1000", "mg"),
+        &[
+            ("1|http://unitsofmeasure.org|g", true),
+            ("0.001|http://unitsofmeasure.org|kg", true),
+            ("gt0.9|http://unitsofmeasure.org|g", true),
+            ("gt1|http://unitsofmeasure.org|g", false),
+            ("ge1|http://unitsofmeasure.org|g", true),
+            ("lt1.1|http://unitsofmeasure.org|g", true),
+            ("1000|http://unitsofmeasure.org|g", false),
+            ("1|http://unitsofmeasure.org|L", false),
+            // A unit without its system is a name.
+            ("1||g", false),
+            ("1000||mg", true),
+            ("1000", true),
+        ],
+    );
+    finds(
+        &ucum("98.6", "[degF]"),
+        &[("37|http://unitsofmeasure.org|Cel", true), ("37.5|http://unitsofmeasure.org|Cel", false)],
+    );
+    finds(
+        &ucum("90", "mg/dL"),
+        &[("0.9|http://unitsofmeasure.org|g/L", true), ("900|http://unitsofmeasure.org|ug/mL", true)],
+    );
+    // No linear scale, and no unit of UCUM: by name.
+    finds(
+        &ucum("7.4", "[pH]"),
+        &[("7.4|http://unitsofmeasure.org|[pH]", true), ("7.4|http://unitsofmeasure.org|g", false)],
+    );
+    finds(&ucum("7.4", "furlong"), &[("7.4|http://unitsofmeasure.org|furlong", true)]);
+    finds(
+        r#"{"value":5,"comparator":"<","system":"http://unitsofmeasure.org","code":"g"}"#,
+        &[("lt5000|http://unitsofmeasure.org|mg", true), ("gt5000|http://unitsofmeasure.org|mg", false)],
+    );
+    finds(r#"{"value":1000,"system":"http://other.test","code":"mg"}"#, &[("1|http://unitsofmeasure.org|g", false)]);
+    let client = Salus::shared().client("system/*.cruds");
+    let coded = json!({"coding": [{"system": "http://loinc.org", "code": "2345-7"}]});
+    let id = client.create(&json!({"resourceType": "Observation", "status": "final", "code": coded, "valueQuantity":
+        {"value": 90, "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"}}));
+    let finds = |query: &str| client.ids(&format!("Observation?_id={id}&{query}")).len();
+    for code in ["2345-7", "http://loinc.org|2345-7"] {
+        assert_eq!(finds(&format!("code-value-quantity={code}$gt0.8|http://unitsofmeasure.org|g/L")), 1, "{code}");
+        assert_eq!(finds(&format!("code-value-quantity={code}$gt1|http://unitsofmeasure.org|g/L")), 0, "{code}");
+        assert_eq!(finds(&format!("combo-code-value-quantity={code}$90||mg/dL")), 1, "{code}");
+    }
+    assert_eq!(finds("code-value-quantity=http://other.test|2345-7$gt0.8|http://unitsofmeasure.org|g/L"), 0);
+}
+
 /// The unit of one value says nothing of another value.
 #[test]
 fn units_belong_to_their_own_values() {

@@ -18,6 +18,10 @@ struct Typed {
     steps: Vec<Step>,
     code: String,
     binding: Option<Binding>,
+    /// The element, whichever of its types is meant: `.component.value`.
+    element: String,
+    /// Whether it can occur more than once.
+    repeats: bool,
 }
 
 /// What a name at the start of a path can stand for, and the definitions.
@@ -67,7 +71,14 @@ impl Compiler<'_> {
 
     /// An empty path at an element of type `code`.
     fn at(&self, code: &str) -> Typed {
-        Typed { steps: Vec::new(), code: code.to_owned(), binding: None }
+        Typed { steps: Vec::new(), code: code.to_owned(), binding: None, element: String::new(), repeats: false }
+    }
+
+    /// Whether all that an expression finds stands in one element that occurs at most once.
+    pub(super) fn occurs_once(&self, expression: &Expression) -> bool {
+        let paths = self.paths(expression, &self.root()).unwrap_or_default();
+        let first = paths.first().map(|path| &path.element);
+        first.is_some() && paths.iter().all(|path| !path.repeats && Some(&path.element) == first)
     }
 
     /// The paths of an expression that end in a datatype which `kind` reads. Of a choice of types
@@ -153,7 +164,8 @@ impl Compiler<'_> {
             Syntax::Cast(code) => cast(paths, code),
             Syntax::Index(index) => paths.into_iter().map(|path| item(path, *index)).collect(),
             Syntax::Extension(url) => {
-                let with_extension = |path| push(path, Step::Extension(url.as_str().into()), "Extension");
+                let with_extension =
+                    |path| Typed { repeats: true, ..push(path, Step::Extension(url.as_str().into()), "Extension") };
                 Ok(paths.into_iter().map(with_extension).collect())
             }
             Syntax::Where(inner) => paths
@@ -195,6 +207,8 @@ impl Compiler<'_> {
         let with = |element: &ElementDefinition, property: String, code: &str| {
             let mut member = push(path.clone(), Step::Property(property.into()), code);
             member.binding.clone_from(&element.binding);
+            member.element = format!("{}.{}", member.element, element.name);
+            member.repeats |= element.is_list();
             member
         };
         let Some(element) = ty.element(name) else {
@@ -254,7 +268,7 @@ impl Compiler<'_> {
 
 fn push(mut path: Typed, step: Step, code: &str) -> Typed {
     path.steps.push(step);
-    Typed { steps: path.steps, code: code.to_owned(), binding: None }
+    Typed { code: code.to_owned(), binding: None, ..path }
 }
 
 /// `[index]` counts over all that a path finds, which is what an array holds only where nothing
@@ -263,6 +277,7 @@ fn item(mut path: Typed, index: usize) -> Result<Typed> {
     match path.steps.pop() {
         Some(Step::Property(name)) if path.steps.is_empty() => {
             path.steps.push(Step::Item(name, index));
+            path.repeats = false;
             Ok(path)
         }
         _ => Err("an index other than on an element of the resource itself".to_owned()),

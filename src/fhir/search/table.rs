@@ -51,6 +51,9 @@ pub struct SearchParameter {
     /// Id of the SearchParameter resource that defines it; none for those of packages. Only those of packages say
     /// whom a resource is about and when it happened.
     pub custom: Option<String>,
+    /// Whether all its values stand in one element that occurs at most once, so that a resource has one of them at
+    /// most; never of composites.
+    pub occurs_once: bool,
     pub(super) program: Program,
 }
 

@@ -1,6 +1,7 @@
 //! What a search parameter finds in a resource.
 
 use crate::datatypes::{Interval, sortable_f64};
+use crate::units::Canonical;
 
 /// One value that a search parameter finds in a resource. Borrows from the resource, and from the
 /// [`ParameterTable`](super::ParameterTable) for implied systems.
@@ -93,6 +94,15 @@ impl NumericValue {
         let low = low.unwrap_or(f64::NEG_INFINITY);
         let high = high.map_or(f64::INFINITY, f64::next_up);
         Self { value: f64::NAN, interval: Interval::new(low, high) }
+    }
+
+    /// The same in the canonical unit, where this one is in `unit`.
+    pub fn in_canonical(&self, unit: &Canonical) -> Self {
+        let end = |value: f64| value.is_finite().then(|| unit.value(value));
+        match self.value.is_nan() {
+            true => Self::range(end(self.interval.low), end(self.interval.high.next_down())),
+            false => Self::point(unit.value(self.value)),
+        }
     }
 
     /// The interval as it stands in index columns (see [`sortable_f64`]).

@@ -1,141 +1,126 @@
 //! What conditions on the natural date say of the natural order: a walk need not leave these bounds.
 
-use salus_fhir::Key;
-use salus_fhir::search::query::{Joint, Operator, RangeCondition};
+use salus_fhir::{Definitions, Key};
 
 use super::condition::Condition;
+use super::intervals::{IntervalTest, SHORT};
 use super::start::Clause;
-use crate::facts::{natural_date_parameters, parameter_key};
+use crate::facts::{natural_date_parameters, parameter_key, stored_as};
 use crate::sql::Sql;
 
-/// The types whose first natural date parameter looks at an element that occurs at most once, so that its one
-/// interval and the row's place in the natural order tell of each other.
-const DATED_ONCE: [&str; 14] = [
-    "Composition",
-    "Condition",
-    "DiagnosticReport",
-    "DocumentReference",
-    "Encounter",
-    "Flag",
-    "Immunization",
-    "List",
-    "MedicationAdministration",
-    "Observation",
-    "Procedure",
-    "QuestionnaireResponse",
-    "RiskAssessment",
-    "ServiceRequest",
-];
-
 /// The key of the parameter whose intervals begin where the rows of the type stand in the natural order; or,
-/// where they have no beginning, end there.
-pub(super) fn natural_key(types: &[String]) -> Option<Key> {
-    let [resource_type] = types else { return None };
-    let resource_type = resource_type.as_str();
-    let code = natural_date_parameters(resource_type).first().filter(|_| DATED_ONCE.contains(&resource_type))?;
-    Some(parameter_key(resource_type, code))
+/// where they have no beginning, end there. None for a parameter of which a resource can have several values, which
+/// do not all tell of its place.
+pub(super) fn natural_key(definitions: &Definitions, resource_type: &str) -> Option<Key> {
+    let mut known = natural_date_parameters(resource_type).iter();
+    let parameter = known.find_map(|code| definitions.search().get(resource_type, code))?;
+    match stored_as(parameter).as_slice() {
+        [code] if parameter.occurs_once => Some(parameter_key(resource_type, code)),
+        _ => None,
+    }
 }
 
-/// Where in the natural order matches can be, both ends included. Periods without a beginning may lie above
-/// the upper one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Where in the natural order matches can be, and which of them may be elsewhere nevertheless.
+#[derive(Debug, Clone)]
 pub(super) struct Bounds {
-    pub lower: Option<i64>,
-    pub upper: Option<i64>,
+    /// The parameter.
+    key: Key,
+    /// What is asked of its interval.
+    test: IntervalTest,
+    /// The least and the greatest natural date, where there are such, of matches that are a day long at most.
+    lower: i64,
+    upper: i64,
 }
 
 impl Bounds {
     /// The bounds that all of `clauses` set together, of those that ask for the parameter with this key.
-    pub fn of(natural: Key, clauses: &[Clause]) -> Self {
-        let mut bounds = Self::default();
-        for clause in clauses {
-            if let Condition::Range { key, test } = &clause.condition
-                && *key == natural
-            {
-                bounds.narrow(test);
-            }
+    pub fn of(natural: Key, clauses: &[Clause]) -> Option<Self> {
+        let tests: Vec<&IntervalTest> = clauses
+            .iter()
+            .filter_map(|clause| match &clause.condition {
+                Condition::Range { key, test } if *key == natural => Some(test),
+                _ => None,
+            })
+            .collect();
+        if tests.is_empty() {
+            return None;
         }
-        bounds
-    }
-
-    fn narrow(&mut self, test: &RangeCondition<i64>) {
-        if let (Some(low), Some(high), Joint::Or) = (test.low, test.high, test.joint) {
-            let below = |operator| matches!(operator, Operator::Le | Operator::Lt);
-            if below(low.operator) && below(high.operator) {
-                self.below(low.value.max(high.value));
-            }
-            return;
-        }
-        if let Some(low) = test.low {
-            match low.operator {
-                Operator::Ge | Operator::Gt => self.lower = self.lower.max(Some(low.value)),
-                Operator::Le | Operator::Lt => self.below(low.value),
-            }
-        }
-        // What ends before a moment begins before it.
-        if let Some(high) = test.high.filter(|high| matches!(high.operator, Operator::Le | Operator::Lt)) {
-            self.below(high.value);
-        }
-    }
-
-    fn below(&mut self, value: i64) {
-        self.upper = Some(self.upper.map_or(value, |known| known.min(value)));
+        let test = IntervalTest::all(tests);
+        let lower = test.begins_from().max(test.reaches().saturating_sub(SHORT));
+        Some(Self { key: natural, lower, upper: test.begins_by(), test })
     }
 
     /// Appends ` AND` the bounds on `column`.
     pub fn write(&self, column: &str, sql: &mut Sql) {
-        if let Some(lower) = self.lower {
-            sql.push(" AND ").push(column).push(" >= ").bind(lower);
+        if self.lower > i64::MIN {
+            sql.push(" AND ").push(column).push(" >= ").bind(self.lower);
         }
-        if let Some(upper) = self.upper {
-            sql.push(" AND ").push(column).push(" <= ").bind(upper);
+        if self.upper < i64::MAX {
+            sql.push(" AND ").push(column).push(" <= ").bind(self.upper);
         }
+    }
+
+    /// The intervals of matches that may lie outside the bounds, if any do: long ones that begin before, and those
+    /// without a beginning, which stand where they end.
+    pub fn beyond(&self) -> Option<(Key, IntervalTest)> {
+        let test = self.test.beginning_by(self.lower.saturating_sub(1));
+        (!test.is_impossible()).then_some((self.key, test))
+    }
+
+    /// Appends ` AND` that `column` is outside the bounds.
+    pub fn write_beyond(&self, column: &str, sql: &mut Sql) {
+        sql.push(" AND (").push(column).push(" < ").bind(self.lower).push(" OR ").push(column).push(" > ");
+        sql.bind(self.upper).push(")");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use salus_fhir::datatypes::Interval;
-    use salus_fhir::search::query::Prefix;
+    use salus_fhir::search::query::{Prefix, RangeCondition};
 
     use super::*;
 
+    const DAY: i64 = 86_400_000_000;
+
     fn bounds(prefixes: &[(Prefix, i64, i64)]) -> Bounds {
-        let mut bounds = Bounds::default();
-        prefixes
-            .iter()
-            .for_each(|(prefix, low, high)| bounds.narrow(&RangeCondition::new(*prefix, Interval::new(*low, *high))));
-        bounds
+        let clause = |&(prefix, low, high): &(Prefix, i64, i64)| {
+            let test = RangeCondition::new(prefix, Interval::new(low, high)).into();
+            Clause::filter(Condition::Range { key: Key(1), test })
+        };
+        Bounds::of(Key(1), &prefixes.iter().map(clause).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
     fn prefixes_bound_what_they_can() {
-        let of = |lower, upper| Bounds { lower, upper };
-        assert_eq!(bounds(&[(Prefix::Eq, 3, 5)]), of(Some(3), Some(5)));
-        assert_eq!(bounds(&[(Prefix::Lt, 3, 5)]), of(None, Some(3)));
-        assert_eq!(bounds(&[(Prefix::Sa, 3, 5)]), of(Some(5), None));
-        assert_eq!(bounds(&[(Prefix::Sa, 3, 5), (Prefix::Lt, 9, 10)]), of(Some(5), Some(9)));
-        // What began long ago may still go on.
-        assert_eq!(bounds(&[(Prefix::Gt, 3, 5)]), Bounds::default());
-        assert_eq!(bounds(&[(Prefix::Ge, 3, 5)]), Bounds::default());
-        assert_eq!(bounds(&[(Prefix::Ne, 3, 5)]), Bounds::default());
+        let of = |prefixes: &[_]| (bounds(prefixes).lower, bounds(prefixes).upper);
+        assert_eq!(of(&[(Prefix::Eq, 3, 5)]), (3, 4));
+        assert_eq!(of(&[(Prefix::Lt, 3, 5)]), (i64::MIN, 2));
+        assert_eq!(of(&[(Prefix::Sa, 3, 5)]), (5, i64::MAX));
+        assert_eq!(of(&[(Prefix::Sa, 3, 5), (Prefix::Lt, 9, 10)]), (5, 8));
+        // What began long ago may still go on; most did not.
+        assert_eq!(of(&[(Prefix::Ge, 30 * DAY, 31 * DAY)]), (30 * DAY - SHORT, i64::MAX));
+        assert_eq!(of(&[(Prefix::Ge, 30 * DAY, 31 * DAY), (Prefix::Lt, 40 * DAY, 41 * DAY)]).1, 40 * DAY - 1);
+        assert!(bounds(&[(Prefix::Ge, 30 * DAY, 31 * DAY)]).beyond().is_some());
+        assert!(bounds(&[(Prefix::Eq, 3, 5)]).beyond().is_none());
         // 'le' is "below, or within": either way it begins before the end.
-        assert_eq!(bounds(&[(Prefix::Le, 3, 5)]), of(None, Some(5)));
+        assert_eq!(of(&[(Prefix::Le, 3, 5)]), (i64::MIN, 4));
     }
 
     proptest::proptest! {
         #[test]
-        fn what_matches_lies_within(
-            low in -20_i64..20, width in 1_i64..10, search in -20_i64..20, wide in 1_i64..10, which in 0_usize..9,
+        fn what_matches_lies_within_or_is_found_beyond(
+            low in -200_i64..200, width in 1_i64..100, search in -200_i64..200, wide in 1_i64..20, which in 0_usize..9,
         ) {
             let prefixes = [
                 Prefix::Eq, Prefix::Ne, Prefix::Gt, Prefix::Lt, Prefix::Ge, Prefix::Le, Prefix::Sa, Prefix::Eb, Prefix::Ap,
             ];
-            let test = RangeCondition::new(prefixes[which], Interval::new(search, search + wide));
-            let bounds = bounds(&[(prefixes[which], search, search + wide)]);
-            if test.matches(low, low + width) {
-                proptest::prop_assert!(bounds.lower.is_none_or(|lower| low >= lower));
-                proptest::prop_assert!(bounds.upper.is_none_or(|upper| low <= upper));
+            let (low, high, search, end) = (low * DAY / 4, (low + width) * DAY / 4, search * DAY / 4, (search + wide) * DAY / 4);
+            let bounds = bounds(&[(prefixes[which], search, end)]);
+            if RangeCondition::new(prefixes[which], Interval::new(search, end)).matches(low, high) {
+                let within = low >= bounds.lower && low <= bounds.upper;
+                let beyond = bounds.beyond().is_some_and(|(_, test)| test.matches(low, high));
+                proptest::prop_assert!(within || beyond);
             }
         }
     }

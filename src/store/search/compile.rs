@@ -9,6 +9,7 @@ use super::chain::{chain, expect_narrow, reverse_chain};
 use super::composite::composite;
 use super::condition::Condition;
 use super::filter::{FILTER, filter};
+use super::merge::merge_starts;
 use super::near::near;
 use super::range::range;
 use super::reference::reference;
@@ -111,12 +112,9 @@ fn either(mut clauses: Vec<Clause>, negated: bool) -> Clause {
         return Clause::filter(Condition::All(conditions));
     }
     let rank = clauses.iter().map(|clause| clause.rank).max().unwrap_or(u8::MAX);
-    let starts = clauses.into_iter().map(|clause| match clause.start {
-        Some(Start::Keys(keys)) => Some(keys),
-        _ => None,
-    });
-    let start = starts.collect::<Option<Vec<_>>>().map(|keys| Start::Keys(keys.concat()));
-    Clause::implied(Condition::Any(conditions), start, rank)
+    let implied = clauses.iter().all(|clause| clause.implied);
+    let start = clauses.into_iter().map(|clause| clause.start).collect::<Option<Vec<_>>>().map(merge_starts);
+    Clause { condition: Condition::Any(conditions), start, rank, implied }
 }
 
 /// `_list`: what stands in a List that the caller may see (R4 search.html#list).

@@ -1,13 +1,14 @@
 //! Composite parameters to clauses (R4 search.html#composite).
 
 use salus_fhir::search::query::{
-    RangeCondition, ReferenceQuery, StringQuery, System, TokenQuery, UriQuery, split_components, split_values,
+    ReferenceQuery, StringQuery, System, TokenQuery, UriQuery, split_components, split_values,
 };
 use salus_fhir::search::{ParameterType, SearchParameter};
 
 use super::compile::{invalid, refused, unsupported};
 use super::condition::{Condition, TextTest};
-use super::range::{qualified, range_test};
+use super::intervals::IntervalTest;
+use super::range::{self, Unit, qualified};
 use super::start::{Clause, Start, rank};
 use crate::Result;
 use crate::facts::{composite_key, indexed_string};
@@ -15,7 +16,7 @@ use crate::predicate::View;
 
 /// What is asked of a composite's one component that is no fact.
 enum Asked {
-    Range(RangeCondition<i64>),
+    Range(IntervalTest),
     Text(TextTest),
 }
 
@@ -38,17 +39,17 @@ pub(super) fn composite(
             continue;
         };
         let test = |key| match &asked {
-            Asked::Range(test) => Condition::Range { key, test: *test },
+            Asked::Range(test) => Condition::Range { key, test: test.clone() },
             Asked::Text(test) => Condition::Text { key, test: test.clone() },
         };
         conditions.push(if key == name { test(key) } else { qualified(key, name, test) });
         entries.push(match asked {
-            Asked::Range(test) => Start::Range { key, test },
-            Asked::Text(test) => Start::Text { key, test },
+            Asked::Range(test) => Start::Range { key, test, unique: false },
+            Asked::Text(test) => Start::Text { key, tests: vec![test] },
         });
     }
-    let single = conditions.len() == 1;
-    let start = entries.pop().filter(|_| single);
+    // Where a value has no entry, the others are not all there is.
+    let start = (entries.len() == conditions.len()).then(|| Start::any(entries));
     Ok(Clause { condition: Condition::Any(conditions), start, rank: rank::CODE, implied: false })
 }
 
@@ -96,12 +97,17 @@ fn components(view: &View<'_>, parameter: &SearchParameter, value: &str) -> Resu
                 Asked::Text(TextTest::StartsWith(indexed_string(&text)))
             }
             kind => {
-                let (range, unit) = range_test(view, kind, part).map_err(refused)?;
+                let range::Asked { test, unit } = range::asked(view, kind, part).map_err(refused)?;
                 if kind == ParameterType::Quantity {
-                    plain.push(String::new());
-                    exact.push(unit.unwrap_or_default());
+                    let (name, of_entry) = match unit {
+                        Unit::Any => (String::new(), String::new()),
+                        Unit::Named(unit) => (unit, String::new()),
+                        Unit::Canonical(unit) => (unit.clone(), unit),
+                    };
+                    plain.push(of_entry);
+                    exact.push(name);
                 }
-                Asked::Range(range)
+                Asked::Range(test)
             }
         };
         if asked.replace(next).is_some() {

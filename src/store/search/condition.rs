@@ -5,8 +5,9 @@
 
 use salus_access::Permission;
 use salus_fhir::Key;
-use salus_fhir::search::query::RangeCondition;
+use salus_fhir::search::query::{Piece, RangeCondition};
 
+use super::intervals::IntervalTest;
 use super::start::Clause;
 use crate::facts::{Facts, indexed_string, type_key};
 use crate::predicate::View;
@@ -27,13 +28,12 @@ pub(crate) enum Condition {
     Any(Vec<Condition>),
     /// This does not hold.
     Not(Box<Condition>),
-    /// An index entry of `key` lies as `test` demands; for quantities with a unit, `units` is a fact
-    /// the row must have as well.
+    /// An index entry of `key` lies as `test` demands.
     Range {
         /// Key of the parameter (or of the composite's exact part).
         key: Key,
         /// How the entry's interval must lie.
-        test: RangeCondition<i64>,
+        test: IntervalTest,
     },
     /// A string value of the parameter with this key.
     Text {
@@ -150,7 +150,7 @@ impl Condition {
                 same_row(&entry, row, sql);
                 sql.push(&entry).push(".key = ").bind(*key);
                 sql.push(" AND ").push(&entry).push(".high IS NOT NULL AND ");
-                write_range(test, &format!("{entry}.low"), &format!("{entry}.high"), sql);
+                test.write(&entry, sql);
                 sql.push(PROBED);
             }
             Self::Text { key, test } => {
@@ -287,6 +287,22 @@ impl BodyTest {
 }
 
 impl TextTest {
+    /// Where in the order of values those that pass are: from the first text, before the second, and what they have
+    /// to be exactly (`""`: anything). None where they are anywhere.
+    pub fn stretch(&self) -> Option<(String, String, String)> {
+        // The first string after all that start with a prefix, and after one alone, in code point order.
+        let (after_all, after) = ("\u{10FFFF}", "\u{1}");
+        Some(match self {
+            Self::StartsWith(prefix) => (prefix.clone(), format!("{prefix}{after_all}"), String::new()),
+            Self::Equals(text) => (text.clone(), format!("{text}{after}"), String::new()),
+            Self::Exact(exact) => {
+                let value = indexed_string(exact);
+                (value.clone(), format!("{value}{after}"), exact.clone())
+            }
+            Self::Contains(_) | Self::EndsWith(_) => return None,
+        })
+    }
+
     fn matches(&self, string: &crate::facts::StringEntry) -> bool {
         match self {
             Self::StartsWith(value) => string.value.starts_with(value.as_str()),
@@ -322,10 +338,10 @@ pub(crate) fn same_row(entry: &str, row: &str, sql: &mut Sql) {
 /// Appends how an interval `[low, high)` must lie.
 pub(crate) fn write_range(test: &RangeCondition<i64>, low: &str, high: &str, sql: &mut Sql) {
     test.write(&mut |piece| match piece {
-        salus_fhir::search::query::Piece::Text(text) => _ = sql.push(text),
-        salus_fhir::search::query::Piece::Low => _ = sql.push(low),
-        salus_fhir::search::query::Piece::High => _ = sql.push(high),
-        salus_fhir::search::query::Piece::Value(value) => _ = sql.bind(value),
+        Piece::Text(text) => _ = sql.push(text),
+        Piece::Low => _ = sql.push(low),
+        Piece::High => _ = sql.push(high),
+        Piece::Value(value) => _ = sql.bind(value),
     });
 }
 

@@ -15,8 +15,7 @@ impl Compiled {
     pub fn count(&self, view: &View<'_>, most: Option<i64>) -> Sql {
         let mut sql = Sql::default();
         let plan = &self.count;
-        let indexed = matches!(plan.start, Start::Keys(_) | Start::Range { .. } | Start::Text { .. });
-        if indexed
+        if plan.start.is_indexed()
             && !plan.conditions.iter().any(Condition::needs_row)
             && self.types.iter().all(|name| view.grants(name) == Condition::Everything)
         {

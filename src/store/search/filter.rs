@@ -141,7 +141,7 @@ fn overlaps(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, v
         joint: Joint::And,
     };
     let keys = stored_as(parameter).into_iter().map(|code| parameter_key(resource_type, code));
-    Ok(Condition::Any(keys.map(|key| Condition::Range { key, test }).collect()))
+    Ok(Condition::Any(keys.map(|key| Condition::Range { key, test: test.into() }).collect()))
 }
 
 fn text(

@@ -13,7 +13,7 @@ pub(super) fn merge(types: &[String], clauses: Vec<Clause>) -> Clause {
     let rank = clauses.iter().map(|clause| clause.rank).max().unwrap_or(u8::MAX);
     let implied = clauses.iter().all(|clause| clause.implied);
     let (conditions, starts): (Vec<_>, Vec<_>) = clauses.into_iter().map(|one| (one.condition, one.start)).unzip();
-    let start = starts.into_iter().collect::<Option<Vec<_>>>().and_then(merge_starts);
+    let start = starts.into_iter().collect::<Option<Vec<_>>>().map(merge_starts);
     Clause { condition: merge_conditions(types, conditions), start, rank, implied }
 }
 
@@ -52,18 +52,18 @@ fn all<'c, T>(conditions: &'c [Condition], is: impl Fn(&'c Condition) -> Option<
     conditions.iter().map(is).collect()
 }
 
-fn merge_starts(starts: Vec<Start>) -> Option<Start> {
-    let mut starts = starts.into_iter();
-    let mut merged = starts.next()?;
+/// Any of the starts; as one walk of the same kind where that is possible.
+pub(super) fn merge_starts(starts: Vec<Start>) -> Start {
+    let mut all: Vec<Start> = Vec::new();
     for start in starts {
-        match (&mut merged, start) {
-            (Start::Rows(rows), Start::Rows(more)) => rows.extend::<Vec<Key>>(more),
-            (Start::Keys(keys), Start::Keys(more)) => keys.extend(more),
-            (Start::Updated { types, test }, Start::Updated { types: more, test: same }) if *test == same => {
+        match (all.last_mut(), start) {
+            (Some(Start::Rows(rows)), Start::Rows(more)) => rows.extend::<Vec<Key>>(more),
+            (Some(Start::Keys(keys)), Start::Keys(more)) => keys.extend(more),
+            (Some(Start::Updated { types, test }), Start::Updated { types: more, test: same }) if *test == same => {
                 types.extend(more);
             }
-            _ => return None,
+            (_, start) => all.push(start),
         }
     }
-    Some(merged)
+    Start::any(all)
 }

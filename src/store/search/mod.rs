@@ -15,6 +15,7 @@ mod context;
 mod count;
 mod filter;
 mod include;
+mod intervals;
 mod merge;
 mod near;
 mod page;

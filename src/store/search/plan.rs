@@ -4,6 +4,7 @@ use salus_fhir::Key;
 
 use super::chain::with_patient;
 use super::condition::Condition;
+use super::intervals::IntervalTest;
 use super::start::{Clause, KeyStart, Pointing, Start, rank};
 use crate::facts::{about_patient, compartment_key, type_key};
 
@@ -69,6 +70,32 @@ impl Fallback {
             (None, _) => Self { rank: rank::TYPE, start: each(&type_key), implies: Vec::new() },
         }
     }
+}
+
+/// The clauses, each in its place, but what several ask of one and the same interval asked by the first of them.
+pub(super) fn intersected(clauses: &[Clause]) -> Vec<Clause> {
+    let mut all: Vec<Clause> = Vec::with_capacity(clauses.len());
+    for clause in clauses {
+        let together = match &clause.start {
+            Some(Start::Range { key, test, unique: true }) => all.iter_mut().find_map(|other| match &mut other.start {
+                Some(Start::Range { key: same, test: first, .. }) if same == key => {
+                    *first = IntervalTest::all([&*first, test]);
+                    Some((&mut other.condition, &mut other.implied))
+                }
+                _ => None,
+            }),
+            _ => None,
+        };
+        match together {
+            None => all.push(clause.clone()),
+            Some((condition, implied)) => {
+                *condition = Condition::All(vec![condition.clone(), clause.condition.clone()]);
+                *implied &= clause.implied;
+                all.push(Clause::filter(Condition::Everything));
+            }
+        }
+    }
+    all
 }
 
 impl Plan {

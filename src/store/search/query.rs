@@ -4,6 +4,7 @@ use salus_fhir::search::query::{DateQuery, Modifier, ParameterName, RangeConditi
 use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
+use super::bounds::natural_key;
 use super::condition::Condition;
 use super::context::{CompartmentOf, SearchContext};
 use super::merge::merge;
@@ -253,11 +254,12 @@ impl SearchQuery {
             clauses.push(merge(types, self.types().map(|kind| self.happened(view, kind)).collect()));
         }
         let Some(one) = self.context.one_type() else {
-            return Ok(Compiled::new(types, &clauses, self.sort.clone(), None, None));
+            return Ok(Compiled::new(types, &clauses, self.sort.clone(), None, None, None));
         };
         let patient = self.one_patient(view, one).or_else(|| self.confined(view, one));
         let codes = self.codes(view, one, &clauses);
-        Ok(Compiled::new(types, &clauses, self.sort.clone(), patient, codes))
+        let natural = natural_key(view.definitions, one);
+        Ok(Compiled::new(types, &clauses, self.sort.clone(), natural, patient, codes))
     }
 
     fn happened(&self, view: &View<'_>, resource_type: &str) -> Clause {
@@ -267,7 +269,7 @@ impl SearchQuery {
             return Clause::filter(Condition::Everything);
         };
         let key = parameter_key(resource_type, stored_as(parameter)[0]);
-        let within = self.happened.iter().map(|&test| Condition::Range { key, test }).collect();
+        let within = self.happened.iter().map(|&test| Condition::Range { key, test: test.into() }).collect();
         let undated = Condition::Not(Box::new(Condition::AnyFact(vec![parameter_key(resource_type, &parameter.code)])));
         Clause::filter(Condition::Any(vec![undated, Condition::All(within)]))
     }

@@ -1,15 +1,35 @@
 //! Date, number and quantity parameters to clauses (R4 search.html#date, #number, #quantity).
 
 use salus_fhir::Key;
-use salus_fhir::search::query::{DateQuery, NumberQuery, QuantityQuery, RangeCondition};
+use salus_fhir::search::query::{DateQuery, NumberQuery, QuantityQuery};
 use salus_fhir::search::{ParameterType, SearchError, SearchParameter};
+use salus_fhir::units::{Canonical, UCUM};
 
-use super::compile::each;
+use super::compile::{each, lookup};
 use super::condition::Condition;
+use super::intervals::{IntervalTest, SHORT};
 use super::start::{Clause, Start, rank};
 use crate::Result;
-use crate::facts::{parameter_key, qualified_key, unit_key};
+use crate::facts::{canonical_key, canonical_unit, parameter_key, qualified_key, unit_key};
 use crate::predicate::View;
+
+/// What a value of a range parameter asks.
+pub(super) struct Asked {
+    /// How the stored interval must lie.
+    pub test: IntervalTest,
+    /// Of which unit the stored values must be.
+    pub unit: Unit,
+}
+
+/// The unit that a quantity is asked for in.
+pub(super) enum Unit {
+    /// Whatever unit, or none.
+    Any,
+    /// One with this name: `system|code`, a code or what is printed.
+    Named(String),
+    /// Any that is commensurable with this one of UCUM; the interval is in it.
+    Canonical(String),
+}
 
 pub(super) fn range(
     view: &View<'_>,
@@ -19,23 +39,40 @@ pub(super) fn range(
     value: &str,
 ) -> Result<Clause> {
     let key = parameter_key(resource_type, code);
-    let mut conditions = each(&parameter.code, value, |one| {
-        let (test, unit) = range_test(view, parameter.kind, one)?;
-        let range = Condition::Range { key, test };
-        Ok(match unit {
-            None => range,
-            Some(unit) => qualified(key, unit_key(resource_type, code, &unit), |key| Condition::Range { key, test }),
-        })
-    })?;
-    let start = match conditions.as_slice() {
-        [Condition::Range { test, .. }] => Some(Start::Range { key, test: *test }),
-        _ => None,
+    let unique = lookup(view, resource_type, code)?.occurs_once;
+    let (mut conditions, mut starts, mut implied) = (Vec::new(), Vec::new(), true);
+    let mut narrow = true;
+    // Values without a name are one test.
+    let mut plain: Vec<(Key, Vec<IntervalTest>)> = Vec::new();
+    for Asked { test, unit } in each(&parameter.code, value, |one| asked(view, parameter.kind, one))? {
+        narrow &= test.is_bounded(if parameter.kind == ParameterType::Date { SHORT } else { i64::MAX });
+        let key = match unit {
+            Unit::Any => key,
+            Unit::Canonical(unit) => canonical_key(resource_type, code, &unit),
+            Unit::Named(unit) => {
+                let name = unit_key(resource_type, code, &unit);
+                conditions.push(qualified(key, name, |key| Condition::Range { key, test: test.clone() }));
+                starts.push(Start::Range { key, test, unique });
+                implied = false;
+                continue;
+            }
+        };
+        match plain.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, tests)) => tests.push(test),
+            None => plain.push((key, vec![test])),
+        }
+    }
+    for (key, tests) in plain {
+        let test = IntervalTest::any(tests);
+        conditions.push(Condition::Range { key, test: test.clone() });
+        starts.push(Start::Range { key, test, unique });
+    }
+    let condition = match conditions.len() {
+        1 => conditions.remove(0),
+        _ => Condition::Any(conditions),
     };
-    let condition = match (conditions.len(), conditions.pop()) {
-        (1, Some(one)) => one,
-        (_, last) => Condition::Any(conditions.into_iter().chain(last).collect()),
-    };
-    Ok(Clause::implied(condition, start, rank::RANGE))
+    let rank = if narrow { rank::VALUE } else { rank::RANGE };
+    Ok(Clause { condition, start: Some(Start::any(starts)), rank, implied })
 }
 
 /// That an entry of `key` passes the test, and that its value has the fact `name` as well: see
@@ -45,22 +82,21 @@ pub(super) fn qualified(key: Key, name: Key, test: impl Fn(Key) -> Condition) ->
     Condition::Any(vec![together, test(qualified_key(name))])
 }
 
-/// How the stored interval must lie, and in which unit.
-pub(super) fn range_test(
-    view: &View<'_>,
-    kind: ParameterType,
-    value: &str,
-) -> std::result::Result<(RangeCondition<i64>, Option<String>), SearchError> {
-    Ok(match kind {
-        ParameterType::Date => (DateQuery::parse(value)?.condition(view.now), None),
-        ParameterType::Number => (NumberQuery::parse(value)?.condition(), None),
-        _ => {
-            let QuantityQuery { number, system, code } = QuantityQuery::parse(value)?;
-            let unit = match (system, code) {
-                (Some(system), Some(code)) => Some(format!("{system}|{code}")),
-                (_, code) => code,
-            };
-            (number.condition(), unit)
-        }
-    })
+/// What one value asks.
+pub(super) fn asked(view: &View<'_>, kind: ParameterType, value: &str) -> std::result::Result<Asked, SearchError> {
+    let (test, unit) = match kind {
+        ParameterType::Date => (DateQuery::parse(value)?.condition(view.now), Unit::Any),
+        ParameterType::Number => (NumberQuery::parse(value)?.condition(), Unit::Any),
+        _ => match QuantityQuery::parse(value)? {
+            QuantityQuery { number, code: None, .. } => (number.condition(), Unit::Any),
+            QuantityQuery { number, system: None, code: Some(code) } => (number.condition(), Unit::Named(code)),
+            QuantityQuery { number, system: Some(system), code: Some(code) } => {
+                match Canonical::of(&code).filter(|_| system == UCUM) {
+                    Some(unit) => (number.condition_in(&unit), Unit::Canonical(canonical_unit(&unit))),
+                    None => (number.condition(), Unit::Named(format!("{system}|{code}"))),
+                }
+            }
+        },
+    };
+    Ok(Asked { test: test.into(), unit })
 }

@@ -4,7 +4,8 @@ use salus_access::Permission;
 use salus_fhir::Key;
 use salus_fhir::search::query::RangeCondition;
 
-use super::condition::{Condition, TextTest, write_range, write_text, write_updated};
+use super::condition::{Condition, TextTest, write_text, write_updated};
+use super::intervals::{IN_STRETCH, IntervalTest};
 use crate::predicate::View;
 use crate::sql::{SEVERAL_PATIENTS, Sql};
 
@@ -19,9 +20,16 @@ pub(crate) enum Start {
     /// Entries of these keys in `search_index`, in natural order.
     Keys(Vec<KeyStart>),
     /// Entries whose interval lies as demanded.
-    Range { key: Key, test: RangeCondition<i64> },
-    /// Entries of `search_string`.
-    Text { key: Key, test: TextTest },
+    Range {
+        key: Key,
+        test: IntervalTest,
+        /// Whether a resource has at most one entry under the key.
+        unique: bool,
+    },
+    /// Entries of `search_string` that pass any of the tests.
+    Text { key: Key, tests: Vec<TextTest> },
+    /// What any of these yields.
+    Any(Vec<Start>),
     /// What points at the resources of any of these.
     Pointing(Vec<Pointing>),
     /// Resources of types by when they changed.
@@ -85,9 +93,11 @@ pub(crate) mod rank {
     pub const COMPARTMENT: u8 = 4;
     pub const TEXT: u8 = 5;
     pub const CODE: u8 = 6;
-    pub const RANGE: u8 = 7;
-    pub const CATEGORY: u8 = 8;
-    pub const TYPE: u8 = 9;
+    /// One number, or one day.
+    pub const VALUE: u8 = 7;
+    pub const RANGE: u8 = 8;
+    pub const CATEGORY: u8 = 9;
+    pub const TYPE: u8 = 10;
 }
 
 impl Clause {
@@ -103,7 +113,7 @@ impl Clause {
 
     /// Whether its start yields few rows as a rule, few enough to go on from.
     pub fn is_selective(&self) -> bool {
-        self.start.is_some() && self.rank <= rank::TEXT
+        self.start.is_some() && (self.rank <= rank::TEXT || self.rank == rank::VALUE)
     }
 
     /// Appends a SELECT of `columns` (of alias `t`) of the current rows of a type that satisfy the clause and
@@ -127,6 +137,23 @@ impl Clause {
 }
 
 impl Start {
+    /// Any of the starts.
+    pub fn any(mut starts: Vec<Self>) -> Self {
+        if starts.len() == 1 {
+            return starts.remove(0);
+        }
+        Self::Any(starts)
+    }
+
+    /// Whether entries of an index tell all candidates, so that these have columns beside `tenant` and `rid`.
+    pub fn is_indexed(&self) -> bool {
+        match self {
+            Self::Keys(_) | Self::Range { .. } | Self::Text { .. } => true,
+            Self::Any(starts) => starts.iter().all(Self::is_indexed),
+            Self::Rows(_) | Self::Pointing(_) | Self::Updated { .. } | Self::PatientsOf { .. } => false,
+        }
+    }
+
     /// Appends a subselect of `tenant` and `rid` of the candidates, each once.
     pub fn write(&self, view: &View<'_>, sql: &mut Sql) {
         self.write_with("", view, sql);
@@ -165,20 +192,24 @@ impl Start {
                 }
                 sql.push(")");
             }
-            Self::Range { key, test } => {
-                sql.push("(SELECT DISTINCT s.tenant, s.rid")
+            Self::Range { key, test, .. } => {
+                // `OFFSET 0` keeps each stretch a walk of its own, whatever the planner thinks of their number.
+                sql.push("(SELECT DISTINCT s.* FROM ");
+                test.write_stretches(sql);
+                sql.push(", LATERAL (SELECT s.tenant, s.rid")
                     .push(further)
                     .push(" FROM search_index s WHERE s.tenant = ");
-                sql.bind(tenant).push(" AND s.high IS NOT NULL").push(" AND s.key = ").bind(*key).push(" AND ");
-                write_range(test, "s.low", "s.high", sql);
-                sql.push(")");
+                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ").push(IN_STRETCH);
+                sql.push(" OFFSET 0) s)");
             }
-            Self::Text { key, test } => {
-                sql.push("(SELECT DISTINCT s.tenant, s.rid")
-                    .push(further)
-                    .push(" FROM search_string s WHERE s.tenant = ");
-                sql.bind(tenant).push(" AND s.key = ").bind(*key).push(" AND ");
-                write_text(test, "s", sql);
+            Self::Text { key, tests } => write_texts(*key, tests, further, tenant, sql),
+            Self::Any(starts) => {
+                sql.push("(");
+                for (position, start) in starts.iter().enumerate() {
+                    sql.push(if position > 0 { " UNION SELECT * FROM " } else { "SELECT * FROM " });
+                    start.write_with(further, view, sql);
+                    sql.push(&format!(" u{position}"));
+                }
                 sql.push(")");
             }
             Self::Updated { types, test } => {
@@ -211,6 +242,28 @@ impl Start {
             }
         }
     }
+}
+
+/// Appends a subselect of the strings of a key that pass any of the tests.
+fn write_texts(key: Key, tests: &[TextTest], further: &str, tenant: i32, sql: &mut Sql) {
+    sql.push("(SELECT DISTINCT s.tenant, s.rid").push(further).push(" FROM ");
+    let stretches = tests.iter().map(TextTest::stretch).collect::<Option<Vec<_>>>();
+    if let Some(stretches) = stretches.filter(|stretches| stretches.len() > FEW) {
+        let (from, rest): (Vec<String>, Vec<(String, String)>) =
+            stretches.into_iter().map(|(from, before, exact)| (from, (before, exact))).unzip();
+        let (before, exact): (Vec<String>, Vec<String>) = rest.into_iter().unzip();
+        sql.push("unnest(").bind(from).push(", ").bind(before).push(", ").bind(exact).push(") k(a, b, exact), LATERAL");
+        sql.push(" (SELECT s.* FROM search_string s WHERE s.tenant = ").bind(tenant).push(" AND s.key = ").bind(key);
+        sql.push(" AND s.value >= k.a AND s.value < k.b AND (k.exact = '' OR s.exact = k.exact) OFFSET 0) s)");
+        return;
+    }
+    sql.push("search_string s WHERE s.tenant = ").bind(tenant).push(" AND s.key = ").bind(key).push(" AND (");
+    for (position, test) in tests.iter().enumerate() {
+        sql.push(if position > 0 { " OR (" } else { "(" });
+        write_text(test, "s", sql);
+        sql.push(")");
+    }
+    sql.push("))");
 }
 
 impl KeyStart {

@@ -4,11 +4,11 @@
 //! after a page. In any other order it has to look at all matches.
 
 use salus_fhir::Key;
-use salus_fhir::search::query::{Comparison, Joint, Operator, RangeCondition};
+use salus_fhir::search::query::RangeCondition;
 
-use super::bounds::{Bounds, natural_key};
+use super::bounds::Bounds;
 use super::condition::write_updated;
-use super::plan::{Codes, Fallback, OnePatient, Plan};
+use super::plan::{Codes, Fallback, OnePatient, Plan, intersected};
 use super::sort::{Cursor, SortBy, SortKey, write_after, write_order};
 use super::start::{Clause, KeyStart, Start, rank};
 use crate::predicate::View;
@@ -24,7 +24,7 @@ pub(crate) struct Compiled {
     /// Where a count starts from, which need not go in order.
     pub(super) count: Plan,
     /// What the conditions on the natural date say of where in the natural order matches can be.
-    bounds: Bounds,
+    bounds: Option<Bounds>,
     pub sort: Vec<SortKey>,
 }
 
@@ -32,23 +32,21 @@ pub(crate) struct Compiled {
 const WALKS: usize = 8;
 
 impl Compiled {
-    /// Picks where to start.
+    /// Picks where to start; `natural` is the key of the types' natural date, where that bounds the natural order.
     pub fn new(
         types: &[String],
         clauses: &[Clause],
         sort: Vec<SortKey>,
+        natural: Option<Key>,
         patient: Option<OnePatient>,
         codes: Option<Codes<'_>>,
     ) -> Self {
         let otherwise = Fallback::of(types, patient, codes);
-        let natural = natural_key(types);
         let is_natural = matches!(sort.as_slice(), [SortKey { by: SortBy::Natural, .. }]);
         // In natural order, dates bound the walk of another key.
         let walks = |start: &Start| !(is_natural && matches!(start, Start::Range { key, .. } if Some(*key) == natural));
-        let bounds = match natural {
-            Some(natural) if is_natural => Bounds::of(natural, clauses),
-            _ => Bounds::default(),
-        };
+        let bounds = natural.filter(|_| is_natural).and_then(|natural| Bounds::of(natural, clauses));
+        let clauses = &intersected(clauses);
         let mut in_order = otherwise.clone();
         if let (rank::TYPE, [SortKey { by: SortBy::Updated, .. }]) = (in_order.rank, sort.as_slice()) {
             in_order.start = Start::Updated { types: types.to_vec(), test: None };
@@ -65,7 +63,7 @@ impl Compiled {
         match &self.page.start {
             Start::Keys(keys) if self.is_natural() && !keys.is_empty() => {
                 self.write_walks(keys, view, after, limit, &mut sql);
-                self.write_unbounded(view, &mut sql);
+                self.write_beyond(view, &mut sql);
             }
             Start::Updated { test, .. } if self.is_updated() => {
                 self.write_updated(test.as_ref(), view, after, limit, &mut sql)
@@ -143,7 +141,9 @@ impl Compiled {
             // Lets the walk begin where the last page ended; the outer condition settles ties.
             sql.push(" AND s.sort ").push(if self.sort[0].descending { "<= " } else { ">= " }).bind(*sort);
         }
-        self.bounds.write("s.sort", sql);
+        if let Some(bounds) = &self.bounds {
+            bounds.write("s.sort", sql);
+        }
         if !before.is_empty() {
             sql.push(" AND NOT r.keys && ").bind(before);
         }
@@ -155,20 +155,16 @@ impl Compiled {
         sql.push(" ORDER BY s.sort").push(order).push(", s.rid").push(order).push(" LIMIT ").bind(limit);
     }
 
-    /// Periods without a beginning match by it wherever in the natural order their end has put them: those
-    /// that lie above the bound of the walk.
-    fn write_unbounded(&self, view: &View<'_>, sql: &mut Sql) {
-        let (Some(upper), Some(key)) = (self.bounds.upper, natural_key(&self.types)) else { return };
-        let test = RangeCondition {
-            low: Some(Comparison { operator: Operator::Le, value: i64::MIN }),
-            high: None,
-            joint: Joint::And,
-        };
+    /// Matches that lie outside the bounds of the walk.
+    fn write_beyond(&self, view: &View<'_>, sql: &mut Sql) {
+        let Some(bounds) = &self.bounds else { return };
+        let Some((key, test)) = bounds.beyond() else { return };
         let conditions = self.page.implied.iter().chain(&self.page.conditions).cloned().collect();
-        let plan = Plan { start: Start::Range { key, test }, implied: Vec::new(), conditions };
+        let start = Start::Range { key, test, unique: true };
         sql.push(" UNION ALL (");
-        self.write_gathered(&plan, view, sql);
-        sql.push(" AND r.sort > ").bind(upper).push(")");
+        self.write_gathered(&Plan { start, implied: Vec::new(), conditions }, view, sql);
+        bounds.write_beyond("r.sort", sql);
+        sql.push(")");
     }
 
     /// A walk in the order of change that ends after a page.

@@ -24,10 +24,7 @@ pub(super) fn string(resource_type: &str, code: &str, modifier: Option<&Modifier
     if !matches!(modifier, None | Some(Modifier::Exact | Modifier::Contains)) {
         return Err(unsupported(code, "this modifier"));
     }
-    let start = match tests.as_slice() {
-        [test] => Some(Start::Text { key, test: test.clone() }),
-        _ => None,
-    };
+    let start = Some(Start::Text { key, tests: tests.clone() });
     let condition = Condition::Any(tests.into_iter().map(|test| Condition::Text { key, test }).collect());
     Ok(Clause::implied(condition, start, rank::TEXT))
 }

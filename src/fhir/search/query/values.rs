@@ -9,6 +9,7 @@ use super::split::{find_unescaped, split_unescaped, unescape};
 use super::{Modifier, Prefix, RangeCondition, normalize_string, parse_prefixed};
 use crate::datatypes::{DateTime, Decimal, Interval, Reference, is_id, sortable_f64};
 use crate::search::SearchError;
+use crate::units::Canonical;
 
 fn refused(value: &str, expected: &'static str) -> SearchError {
     SearchError::Value { value: value.to_owned(), expected }
@@ -147,17 +148,33 @@ impl NumberQuery {
     /// interval: `eq` and `ne` take what the digits imply, `ap` a tenth of the value around that,
     /// and the others the number itself (R4 search.html#prefix).
     pub fn condition(&self) -> RangeCondition<i64> {
-        let interval = match self.prefix {
-            Prefix::Eq | Prefix::Ne => self.number.implied_sortable(),
-            Prefix::Ap => {
-                let (value, implied) = (self.number.value, self.number.implied);
-                let tenth = value.abs() / 10.0;
-                let around = Interval::new(value - tenth, (value + tenth).next_up()).envelope(&implied);
-                Interval::new(sortable_f64(around.low), sortable_f64(around.high))
-            }
-            _ => self.number.point(),
+        self.of(self.around().unwrap_or_else(|| Interval::new(self.number.value, self.number.value.next_up())))
+    }
+
+    /// The same of a number in the canonical unit, where this one is in `unit`.
+    pub fn condition_in(&self, unit: &Canonical) -> RangeCondition<i64> {
+        let point = || {
+            let value = unit.value(self.number.value);
+            Interval::new(value, value.next_up())
         };
-        RangeCondition::new(self.prefix, interval)
+        self.of(self.around().map_or_else(point, |around| unit.interval(around)))
+    }
+
+    /// The interval around the number that counts as the number; none where it is meant to the last digit.
+    fn around(&self) -> Option<Interval<f64>> {
+        let (value, implied) = (self.number.value, self.number.implied);
+        match self.prefix {
+            Prefix::Eq | Prefix::Ne => Some(implied),
+            Prefix::Ap => {
+                let tenth = value.abs() / 10.0;
+                Some(Interval::new(value - tenth, (value + tenth).next_up()).envelope(&implied))
+            }
+            _ => None,
+        }
+    }
+
+    fn of(&self, interval: Interval<f64>) -> RangeCondition<i64> {
+        RangeCondition::new(self.prefix, Interval::new(sortable_f64(interval.low), sortable_f64(interval.high)))
     }
 }
 

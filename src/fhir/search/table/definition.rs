@@ -86,6 +86,7 @@ impl<'a> Definition<'a> {
             parts: Vec::new(),
             definition: self.raw.fingerprint().with(&kinds),
             custom: None,
+            occurs_once: kind != ParameterType::Composite && compiler.occurs_once(&self.expression),
             program,
         })
     }

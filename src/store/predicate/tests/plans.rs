@@ -19,7 +19,7 @@ const FILL: &str = "
     ANALYZE resource, search_index, search_string, consent_rule";
 
 /// The shapes of `make bench`, and others that applications use.
-const SHAPES: [(&str, &str); 24] = [
+const SHAPES: [(&str, &str); 28] = [
     ("Patient", "identifier=urn:x|1"),
     ("Patient", "family=Chal"),
     ("Patient", "name:exact=Chalmers"),
@@ -32,6 +32,10 @@ const SHAPES: [(&str, &str); 24] = [
     ("Observation", "date=ge2020-01-01&date=lt2020-02-01"),
     ("Observation", "value-quantity=5.4||mg"),
     ("Observation", "value-quantity=gt5.4"),
+    ("Observation", "value-quantity=5.4|http://unitsofmeasure.org|mg"),
+    ("Observation", "value-date=ge2020-01-01&value-date=lt2020-02-01"),
+    ("Patient", "family=a,b,c,d"),
+    ("Patient", "_has:Observation:patient:value-quantity=5.4"),
     ("Observation", "subject=Patient/1"),
     ("Observation", "patient=1&code=http://loinc.org|1234-5&_sort=-date"),
     ("Observation", "code=1234-5,1234-6"),
@@ -56,6 +60,9 @@ pub(super) async fn read_no_whole_table(bench: &Bench) {
         }
         let many: Vec<String> = (0..1000).map(|n| format!("urn:x|{n}")).collect();
         plan(bench, &view, SearchContext::of_type("Patient"), &format!("identifier={}", many.join(","))).await;
+        let many: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+        plan(bench, &view, SearchContext::of_type("Patient"), &format!("family={}", many.join(","))).await;
+        plan(bench, &view, SearchContext::of_type("Observation"), &format!("value-quantity={}", many.join(","))).await;
         let of = CompartmentOf { owner: "Patient".to_owned(), id: "1".to_owned() };
         let whole = SearchContext::compartment(&bench.definitions, of, None).unwrap();
         plan(bench, &view, whole, "").await;

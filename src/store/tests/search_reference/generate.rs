@@ -49,10 +49,14 @@ const DATES: [&str; 12] = [
     "2021-06-15T12:00:00+02:00",
 ];
 const DAYS: [&str; 7] = ["1970", "1970-01", "1970-01-01", "1970-01-31", "1970-02", "1969-12-31", "2000-02-29"];
-const NUMBERS: [&str; 10] = ["60", "60.2", "60.0", "60.5", "59.5", "0", "-5", "140.0", "1e2", "0.001"];
-const UNITS: [(&str, &str, &str); 3] = [
+const NUMBERS: [&str; 13] =
+    ["60", "60.2", "60.0", "60.5", "59.5", "0", "-5", "140.0", "1e2", "0.001", "0.06", "60000", "60200"];
+const UNITS: [(&str, &str, &str); 6] = [
     ("http://unitsofmeasure.org", "mg", "milligram"),
+    ("http://unitsofmeasure.org", "g", "g"),
     ("http://unitsofmeasure.org", "kg", "kg"),
+    ("http://unitsofmeasure.org", "[pH]", "pH"),
+    ("http://unitsofmeasure.org", "1", "kg"),
     ("http://u.test", "mg", "mg"),
 ];
 const URLS: [&str; 2] = ["http://other.test/fhir/Patient/p1", "urn:uuid:6f3a1bbd-8c32-4d4b-8ccb-2a8ad8a5b3f5"];
@@ -263,7 +267,12 @@ fn full_token(random: &mut Random) -> String {
 }
 
 fn any_of(random: &mut Random, make: impl Fn(&mut Random) -> String) -> String {
-    let count = if random.chance(25) { 2 + random.below(2) } else { 1 };
+    let count = match random.below(40) {
+        // More than a statement writes one by one.
+        0 => 12,
+        1..10 => 2 + random.below(2),
+        _ => 1,
+    };
     (0..count).map(|_| make(random)).collect::<Vec<_>>().join(",")
 }
 

@@ -7,10 +7,10 @@ use salus_fhir::Definitions;
 use salus_fhir::datatypes::Interval;
 use salus_fhir::json::{Limits, Value, parse};
 use salus_fhir::search::query::{
-    DateQuery, Modifier, NumberQuery, OfTypeQuery, ParameterName, QuantityQuery, ReferenceQuery, StringQuery,
-    TokenQuery, UriQuery, normalize_string, split_components, split_values,
+    DateQuery, Modifier, NumberQuery, OfTypeQuery, ParameterName, Prefix, QuantityQuery, RangeCondition,
+    ReferenceQuery, StringQuery, TokenQuery, UriQuery, normalize_string, split_components, split_values,
 };
-use salus_fhir::search::{ParameterType, SearchParameter, SearchValue};
+use salus_fhir::search::{NumericValue, ParameterType, SearchParameter, SearchValue};
 
 /// All resources, parsed.
 pub struct World<'w> {
@@ -221,6 +221,12 @@ impl<'w> World<'w> {
             SearchValue::Quantity { value, system, code, unit } => {
                 let asked = QuantityQuery::parse(wanted).unwrap();
                 let interval = value.sortable();
+                if let (Some("http://unitsofmeasure.org"), Some(wanted_code)) = (&asked.system.as_deref(), &asked.code)
+                    && let Some(wanted_factor) = grams(wanted_code)
+                {
+                    let factor = code.filter(|_| *system == asked.system.as_deref()).and_then(grams);
+                    return factor.is_some_and(|factor| weighs(&asked.number, wanted_factor, value, factor));
+                }
                 let unit_fits = match (asked.system.as_deref(), asked.code.as_deref()) {
                     (Some(wanted_system), Some(wanted_code)) => {
                         *system == Some(wanted_system) && *code == Some(wanted_code)
@@ -246,6 +252,37 @@ impl<'w> World<'w> {
             SearchValue::Composite(_) | SearchValue::Position { .. } => false,
         }
     }
+}
+
+/// How many grams a unit has.
+fn grams(code: &str) -> Option<f64> {
+    match code {
+        "mg" => Some(0.001),
+        "g" => Some(1.0),
+        "kg" => Some(1000.0),
+        _ => None,
+    }
+}
+
+/// Whether a number in a unit of so many grams is what is asked for in another.
+fn weighs(asked: &NumberQuery, asked_factor: f64, value: &NumericValue, factor: f64) -> bool {
+    let convert = |value: f64, factor: f64| match value.is_finite() {
+        true => format!("{:.14e}", value * factor).parse::<f64>().unwrap(),
+        false => value,
+    };
+    let (low, high) = match asked.prefix {
+        Prefix::Eq | Prefix::Ne => {
+            (convert(asked.number.implied.low, asked_factor), convert(asked.number.implied.high, asked_factor))
+        }
+        _ => {
+            let value = convert(asked.number.value, asked_factor);
+            (value, value.next_up())
+        }
+    };
+    // The last number of an interval is the one before its end.
+    let (first, last) = (value.interval.low, value.interval.high);
+    let last = if last.is_finite() { convert(last.next_down(), factor).next_up() } else { last };
+    RangeCondition::new(asked.prefix, Interval::new(low, high)).matches(convert(first, factor), last)
 }
 
 /// Whether rows stand in the order of this parameter by nature.
