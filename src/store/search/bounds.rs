@@ -15,7 +15,7 @@ pub(super) fn natural_key(definitions: &Definitions, resource_type: &str) -> Opt
     let mut known = natural_date_parameters(resource_type).iter();
     let parameter = known.find_map(|code| definitions.search().get(resource_type, code))?;
     match stored_as(parameter).as_slice() {
-        [code] if parameter.occurs_once => Some(parameter_key(resource_type, code)),
+        [code] if parameter.occurs_once && parameter.custom.is_none() => Some(parameter_key(resource_type, code)),
         _ => None,
     }
 }

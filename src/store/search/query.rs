@@ -258,7 +258,7 @@ impl SearchQuery {
         };
         let patient = self.one_patient(view, one).or_else(|| self.confined(view, one));
         let codes = self.codes(view, one, &clauses);
-        let natural = natural_key(view.definitions, one);
+        let natural = natural_key(&view.definitions, one);
         Ok(Compiled::new(types, &clauses, self.sort.clone(), natural, patient, codes))
     }
 
