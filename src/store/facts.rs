@@ -19,6 +19,10 @@ mod qualified;
 /// Strings are indexed up to this many characters.
 const STRING_LENGTH: usize = 300;
 
+/// Most values that parameters beside those of the packages are indexed by in one resource: expressions of anybody's
+/// must not make more of a large resource than there is room for.
+const MOST_CUSTOM_VALUES: usize = 20_000;
+
 /// What is asked of a resource and its index entries, extracted from its content.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -177,7 +181,12 @@ impl Facts {
     pub fn of(definitions: &Definitions, base: &str, resource_type: &str, id: &str, resource: &Value<'_>) -> Self {
         let mut facts = Self { rid: Key::resource(resource_type, id), patient: NO_PATIENT, ..Self::default() };
         let mut found: Vec<(&SearchParameter, SearchValue<'_>)> = Vec::with_capacity(32);
+        let mut room = MOST_CUSTOM_VALUES;
         definitions.search().extract_all_below(base, resource_type, resource, &mut |parameter, value| {
+            if parameter.custom.is_some() {
+                let Some(less) = room.checked_sub(1) else { return };
+                room = less;
+            }
             found.push((parameter, value));
         });
         facts.set_patients(definitions, resource_type, id, &found);

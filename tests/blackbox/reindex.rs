@@ -202,6 +202,8 @@ fn whoever_may_change_search_parameters_may_have_resources_indexed_anew() {
     let trail = salus.client("system/AuditEvent.rs");
     let events = trail.get("AuditEvent?_count=200").text;
     assert!(events.contains(r#""code":"reindex""#), "{events}");
+    let own = |what: &str| events.contains(&format!(" {what}: Patient\""));
+    assert!(own("begun") && own("done"), "{events}");
 }
 
 #[test]
@@ -227,6 +229,54 @@ fn what_the_server_needs_it_does_by_itself_when_it_starts() {
     let job = until(&client, |job| of(job, "status") == "done");
     assert_eq!((of(&job, "cause"), of(&job, "type")), (&json!("definitions"), &json!("Patient")));
     assert_eq!(of(&job, "changed"), &json!(1));
+}
+
+/// What was written by the definitions before, and is not committed when the new ones are in force, is waited for.
+#[test]
+fn a_job_waits_for_whoever_was_writing_before_it() {
+    let salus = Salus::start();
+    let client = salus.client("system/*.cruds");
+    let stored = client.create(&named("waited"));
+    let database = salus.database();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut connection = runtime.block_on(database.get()).unwrap();
+    let transaction = runtime.block_on(connection.transaction()).unwrap();
+    runtime.block_on(transaction.execute("SELECT pg_current_xact_id()", &[])).unwrap();
+    client.create(&nickname());
+    until(&client, |job| of(job, "status") == "running");
+    for _ in 0..10 {
+        assert_eq!(strict(&client, "Patient?nickname=waited").status, 400);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    runtime.block_on(transaction.rollback()).unwrap();
+    assert_eq!(when_usable(&client, "Patient?nickname=waited"), [stored]);
+}
+
+#[test]
+fn what_a_parameter_left_in_the_index_goes_with_it() {
+    let salus = Salus::start();
+    let client = salus.client("system/*.cruds");
+    patients(&client, 5);
+    let gone = client.create(&named("deleted"));
+    assert_eq!(client.delete(&format!("Patient/{gone}")).status, 204);
+    let id = client.create(&nickname());
+    assert_eq!(when_usable(&client, "Patient?nickname=nick").len(), 5);
+    let database = salus.database();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let count = |sql: &str| -> i64 {
+        runtime.block_on(async { database.get().await.unwrap().query_one(sql, &[]).await.unwrap().get(0) })
+    };
+    let strings = "SELECT count(*) FROM search_string s JOIN resource r USING (tenant, rid) WHERE r.type = 'Patient'";
+    let facts = "SELECT coalesce(sum(cardinality(keys)), 0) FROM resource WHERE type = 'Patient'";
+    let with = count(facts);
+    assert_eq!(count(strings), 5);
+    assert_eq!(client.delete(&format!("SearchParameter/{id}")).status, 204);
+    until(&client, |job| {
+        of(job, "status") == "done" && of(job, "changed").as_f64().unwrap() > 0.0 && jobs(&client).len() == 2
+    });
+    assert_eq!(count(strings), 0);
+    // One fact less of each, that of the deleted one included: it says who may know that it was there.
+    assert_eq!(count(facts), with - 6);
 }
 
 /// Two server processes on one database: what one is given the other searches by and writes by.

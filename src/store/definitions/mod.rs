@@ -9,6 +9,7 @@ mod follow;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use deadpool_postgres::{Client, GenericClient, Pool};
@@ -78,7 +79,9 @@ pub(crate) struct Registry {
     /// Those of the packages alone.
     packages: Arc<Definitions>,
     current: ArcSwap<Snapshot>,
-    loading: Mutex<()>,
+    /// How many times it was asked to load, and how many of these are answered.
+    asked: AtomicU64,
+    loading: Mutex<u64>,
     /// Something may have to be indexed.
     pub work: Notify,
     tenant: i32,
@@ -91,7 +94,8 @@ impl Registry {
         let registry = Self {
             packages,
             current: ArcSwap::from_pointee(nothing),
-            loading: Mutex::new(()),
+            asked: AtomicU64::new(0),
+            loading: Mutex::new(0),
             work: Notify::new(),
             tenant,
         };
@@ -101,15 +105,10 @@ impl Registry {
         registry.load(&mut client).await?;
         let behind = registry.current().behind.clone();
         if !behind.is_empty() {
-            let sql = "SELECT t FROM unnest($2::text[]) t WHERE NOT coalesce(
-                           (SELECT true FROM resource r WHERE r.tenant = $1 AND r.type = t LIMIT 1), false)";
-            let rows = client.query(sql, &[&tenant, &behind]).await?;
-            let empty: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?;
+            let empty = without_rows(&client, tenant, &behind).await?;
             let definitions = registry.current().definitions.clone();
             let transaction = client.transaction().await?;
-            for name in &empty {
-                mark(&transaction, tenant, name, &wanted(&definitions, name)).await?;
-            }
+            mark(&transaction, tenant, &empty, &definitions).await?;
             transaction.commit().await?;
             registry.load(&mut client).await?;
         }
@@ -130,8 +129,14 @@ impl Registry {
     }
 
     async fn load(&self, client: &mut Client) -> Result<()> {
-        // One after the other, so that no former state replaces a later one.
-        let _loading = self.loading.lock().await;
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        // One after the other, so that no former state replaces a later one. Who has waited for a load that began after
+        // asking needs none.
+        let mut loaded = self.loading.lock().await;
+        if *loaded >= asked {
+            return Ok(());
+        }
+        let answers = self.asked.load(Ordering::SeqCst);
         let transaction = crate::pool::snapshot(client).await?;
         let version = transaction
             .query_opt("SELECT version FROM search_definitions WHERE tenant = $1", &[&self.tenant])
@@ -149,6 +154,7 @@ impl Registry {
         let indexed = marks.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?)));
         let indexed: Indexed = indexed.collect::<std::result::Result<_, tokio_postgres::Error>>()?;
         self.current.store(Arc::new(self.snapshot(version, custom, indexed)));
+        *loaded = answers;
         Ok(())
     }
 
@@ -174,20 +180,32 @@ impl Registry {
     }
 }
 
-/// Says that all rows of a type are indexed by these parameters, and by no others.
-pub(crate) async fn mark(
-    client: &impl GenericClient,
-    tenant: i32,
-    resource_type: &str,
-    by: &[(String, Uuid)],
-) -> Result<()> {
-    client.execute("DELETE FROM indexed_parameter WHERE tenant = $1 AND type = $2", &[&tenant, &resource_type]).await?;
-    let (codes, definitions): (Vec<&str>, Vec<Uuid>) = by.iter().map(|(code, key)| (code.as_str(), *key)).unzip();
+/// Those of the types of which nothing is stored, nor was.
+pub(crate) async fn without_rows(client: &impl GenericClient, tenant: i32, types: &[String]) -> Result<Vec<String>> {
+    let sql = "SELECT t FROM unnest($2::text[]) t WHERE NOT coalesce(
+                   (SELECT true FROM resource r WHERE r.tenant = $1 AND r.type = t LIMIT 1), false)";
+    let rows = client.query(sql, &[&tenant, &types]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, tokio_postgres::Error>>()?)
+}
+
+/// Says that all rows of these types are indexed by these definitions.
+pub(crate) async fn mark(client: &impl GenericClient, tenant: i32, types: &[String], by: &Definitions) -> Result<()> {
+    let forget = "DELETE FROM indexed_parameter WHERE tenant = $1 AND type = ANY($2)";
+    client.execute(forget, &[&tenant, &types]).await?;
+    let (mut kinds, mut codes, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for name in types {
+        for (code, key) in wanted(by, name) {
+            kinds.push(name.as_str());
+            codes.push(code);
+            keys.push(key);
+        }
+    }
     // Processes that start together on a new database do the same.
     let insert = "INSERT INTO indexed_parameter (tenant, type, code, definition)
-                  SELECT $1, $2, u.code, u.definition FROM unnest($3::text[], $4::uuid[]) u(code, definition)
+                  SELECT $1, u.type, u.code, u.definition
+                  FROM unnest($2::text[], $3::text[], $4::uuid[]) u(type, code, definition)
                   ON CONFLICT (tenant, type, code) DO UPDATE SET definition = excluded.definition";
-    client.execute(insert, &[&tenant, &resource_type, &codes, &definitions]).await?;
+    client.execute(insert, &[&tenant, &kinds, &codes, &keys]).await?;
     Ok(())
 }
 

@@ -9,10 +9,10 @@ use salus_fhir::json::{Limits, parse};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::Result;
 use crate::facts::Facts;
 use crate::sql::{uuid, uuids};
 use crate::write::{Entries, Rewrite, Strings, WITH_ENTRIES, entries};
-use crate::{Error, Result};
 
 /// Where in a type a job is: last change and key of the last row it has looked at.
 pub(super) type Place = (i64, Uuid);
@@ -96,16 +96,17 @@ pub(super) async fn fetch(
     Ok(stored)
 }
 
-/// What has to be put right of a resource; `None` where nothing has.
-pub(super) fn rewrite(
-    definitions: &Arc<Definitions>,
-    base: &str,
-    kind: &str,
-    stored: &Stored,
-) -> Result<Option<Rewrite>> {
-    let Some(body) = &stored.body else { return Ok(None) };
-    let resource = parse(body, &Limits::default())
-        .map_err(|error| Error::Internal(format!("a stored resource cannot be read: {}", error.kind)))?;
+/// What has to be put right of a resource; `None` where nothing has, or can be.
+pub(super) fn rewrite(definitions: &Arc<Definitions>, base: &str, kind: &str, stored: &Stored) -> Option<Rewrite> {
+    let body = stored.body.as_ref()?;
+    let resource = match parse(body, &Limits::default()) {
+        Ok(resource) => resource,
+        Err(error) => {
+            // It stays as it is; the others are not to wait for it.
+            tracing::error!(row = %stored.rid, error = %error.kind, "a stored resource cannot be read");
+            return None;
+        }
+    };
     let mut facts = Facts::of(definitions, base, kind, &stored.id, &resource);
     if stored.deleted {
         // Searches do not find it.
@@ -128,7 +129,7 @@ pub(super) fn rewrite(
         && i32::try_from(facts.indexed) == Ok(stored.indexed)
         && (patient, sort, &facts.patients) == (stored.patient, stored.sort, &stored.patients)
         && (there, strings_there) == (to_be, strings);
-    Ok((!same).then(|| Rewrite {
+    (!same).then(|| Rewrite {
         resource_type: kind.to_owned(),
         id: stored.id.clone(),
         version: stored.version,
@@ -137,5 +138,5 @@ pub(super) fn rewrite(
         deleted: stored.deleted,
         facts,
         there: (stored.patient, stored.sort, stored.entries.clone()),
-    }))
+    })
 }

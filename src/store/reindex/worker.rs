@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
 use salus_audit::{AuditKind, AuditRecord};
 use salus_fhir::search::Progress;
 use tokio::time::{Instant, sleep, timeout};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::batch::{self, Place};
 use super::{Job, enqueue};
-use crate::definitions::{Snapshot, announce, mark, wanted};
+use crate::definitions::{Snapshot, announce, mark, without_rows};
 use crate::store::now;
 use crate::{Error, Result, Store};
 
@@ -30,6 +30,8 @@ struct Work {
     id: Uuid,
     types: Vec<String>,
     place: usize,
+    /// Whether nobody has worked at it yet.
+    is_new: bool,
     worker: Uuid,
     /// Most resources a second.
     rate: u32,
@@ -101,10 +103,11 @@ impl Store {
             id: row.try_get(0)?,
             types: row.try_get(1)?,
             place: usize::try_from(place).unwrap_or_default(),
+            is_new: row.try_get(3)?,
             worker,
             rate,
         };
-        if row.try_get(3)? {
+        if work.is_new {
             self.account(&work, "begun").await?;
         }
         Ok(Some(work))
@@ -126,11 +129,15 @@ impl Store {
     }
 
     async fn work(&self, mut work: Work) -> Result<()> {
+        if work.is_new && work.types.len() > 1 && !self.pass_empty(&mut work).await? {
+            return Ok(());
+        }
         while let Some(name) = work.types.get(work.place).cloned() {
             match self.reindex_type(&work, &name).await {
                 Ok(Ended::Done) => work.place += 1,
                 Ok(Ended::Lost) => return Ok(()),
                 Ok(Ended::Again) | Err(Error::DefinitionsChanged) => {
+                    self.registry().refresh(self.pool()).await?;
                     if !self.advance(&work, work.place, None).await? {
                         return Ok(());
                     }
@@ -149,7 +156,6 @@ impl Store {
 
     /// Puts the resources of a type right, from where the job is.
     async fn reindex_type(&self, work: &Work, name: &str) -> Result<Ended> {
-        self.refresh_definitions().await?;
         let snapshot = self.registry().current();
         let mut walk = match self.resume(work, name, &snapshot).await? {
             Some(walk) => walk,
@@ -198,22 +204,67 @@ impl Store {
         }))
     }
 
-    /// Begins a type, when all have ended who may be writing by former definitions: whoever comes later writes by these,
-    /// so that what is stored now is all there is to do.
-    async fn begin(&self, work: &Work, name: &str, snapshot: &Snapshot) -> Result<Option<Walk>> {
+    /// Waits until all have ended who may be writing by former definitions. False where the job is no longer this
+    /// worker's.
+    async fn horizon(&self, work: &Work) -> Result<bool> {
         let client = self.client().await?;
-        let next: i64 =
-            client.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8", &[]).await?.try_get(0)?;
+        let next = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8";
+        let next: i64 = client.query_one(next, &[]).await?.try_get(0)?;
         loop {
             if !self.advance(work, work.place, None).await? {
-                return Ok(None);
+                return Ok(false);
             }
             let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8";
             if client.query_one(oldest, &[]).await?.try_get::<_, i64>(0)? >= next {
-                break;
+                return Ok(true);
             }
             sleep(HORIZON).await;
         }
+    }
+
+    /// Sees to the types at once of which nothing is stored: they are put first, as done. False where the job is no
+    /// longer this worker's.
+    async fn pass_empty(&self, work: &mut Work) -> Result<bool> {
+        let snapshot = self.registry().current();
+        if !self.horizon(work).await? {
+            return Ok(false);
+        }
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        if !self.is_in_force(&transaction, &snapshot).await? {
+            return Ok(true);
+        }
+        let empty = without_rows(&transaction, self.tenant(), &work.types).await?;
+        mark(&transaction, self.tenant(), &empty, &snapshot.definitions).await?;
+        let rest = work.types.iter().filter(|name| !empty.contains(name)).cloned();
+        let types: Vec<String> = empty.iter().cloned().chain(rest).collect();
+        let order = "UPDATE reindex_job SET types = $3 WHERE tenant = $1 AND id = $2";
+        transaction.execute(order, &[&self.tenant(), &work.id, &types]).await?;
+        if !self.advance_in(&transaction, work, empty.len(), None).await? {
+            return Ok(false);
+        }
+        announce(&transaction, self.tenant()).await?;
+        transaction.commit().await?;
+        drop(client);
+        (work.place, work.types) = (empty.len(), types);
+        self.registry().refresh(self.pool()).await?;
+        Ok(true)
+    }
+
+    /// Whether the search parameters are those of this snapshot, which they then stay until the transaction ends.
+    async fn is_in_force(&self, transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<bool> {
+        let state = "SELECT version FROM search_definitions WHERE tenant = $1 FOR SHARE";
+        let version: i64 = transaction.query_one(state, &[&self.tenant()]).await?.try_get(0)?;
+        Ok(version == snapshot.version)
+    }
+
+    /// Begins a type, from the [horizon](Self::horizon) on: whoever comes later writes by these definitions, so that what
+    /// is stored now is all there is to do.
+    async fn begin(&self, work: &Work, name: &str, snapshot: &Snapshot) -> Result<Option<Walk>> {
+        if !self.horizon(work).await? {
+            return Ok(None);
+        }
+        let client = self.client().await?;
         let count = "SELECT count(*), coalesce(max(updated), 0) FROM resource WHERE tenant = $1 AND type = $2";
         let row = client.query_one(count, &[&self.tenant(), &name]).await?;
         let walk = Walk {
@@ -241,10 +292,9 @@ impl Store {
         let examined = stored.len() as i64;
         // Long work for a thread that has requests to answer.
         let rewrites = tokio::task::spawn_blocking(move || {
-            let each = stored.iter().map(|one| batch::rewrite(&definitions, &base, &kind, one));
-            each.filter_map(Result::transpose).collect::<Result<Vec<_>>>()
+            stored.iter().filter_map(|one| batch::rewrite(&definitions, &base, &kind, one)).collect::<Vec<_>>()
         });
-        let rewrites = rewrites.await.map_err(|_| Error::Internal("facts could not be taken".to_owned()))??;
+        let rewrites = rewrites.await.map_err(|_| Error::Internal("facts could not be taken".to_owned()))?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let changed = self.rewrite(&transaction, &rewrites, snapshot.version).await?;
@@ -270,11 +320,10 @@ impl Store {
     async fn finish(&self, work: &Work, name: &str, snapshot: &Snapshot) -> Result<Ended> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        let state = "SELECT version FROM search_definitions WHERE tenant = $1 FOR SHARE";
-        if transaction.query_one(state, &[&self.tenant()]).await?.try_get::<_, i64>(0)? != snapshot.version {
+        if !self.is_in_force(&transaction, snapshot).await? {
             return Ok(Ended::Again);
         }
-        mark(&transaction, self.tenant(), name, &wanted(&snapshot.definitions, name)).await?;
+        mark(&transaction, self.tenant(), &[name.to_owned()], &snapshot.definitions).await?;
         if !self.advance_in(&transaction, work, work.place + 1, None).await? {
             return Ok(Ended::Lost);
         }

@@ -98,8 +98,9 @@ impl SearchParameter {
                 }
             }
             Program::Composite(composites) => {
+                let mut left = MOST_COMBINATIONS;
                 for Composite { base: path, components } in composites {
-                    walk(path, resource, resource, &mut |at| combine(components, base, at, resource, emit));
+                    walk(path, resource, resource, &mut |at| combine(components, base, at, resource, &mut left, emit));
                 }
             }
             Program::Stored => {}
@@ -120,16 +121,17 @@ fn read<'r>(
     }
 }
 
-/// Most combinations of one element: a composite whose components repeat in one element, each by itself, has as many
-/// as the product of their numbers. No parameter of R4 has so many in any resource that is one.
+/// Most combinations of one resource: a composite whose components repeat in one element, each by itself, has as many
+/// as the product of their numbers.
 const MOST_COMBINATIONS: usize = 10_000;
 
-/// Emits every combination of one value from each component, up to [`MOST_COMBINATIONS`].
+/// Emits every combination of one value from each component, as many as are `left`.
 fn combine<'r>(
     components: &'r [Component],
     base: &str,
     start: &'r Value<'_>,
     resource: &'r Value<'_>,
+    left: &mut usize,
     emit: &mut dyn FnMut(SearchValue<'r>),
 ) {
     let mut combinations = Vec::new();
@@ -144,7 +146,8 @@ fn combine<'r>(
         combinations.push(values);
     }
     let mut chosen = vec![0; combinations.len()];
-    for _ in 0..MOST_COMBINATIONS {
+    while *left > 0 {
+        *left -= 1;
         let values = combinations.iter().zip(&chosen).rev().map(|(values, at)| values[*at].clone());
         emit(SearchValue::Composite(values.collect()));
         // Counts up, each digit in the base of its component's number of values.
