@@ -238,13 +238,13 @@ fn write(app: &App, response: FhirResponse, presented: Presented, request_id: &s
     set(header::ETAG, etag);
     set(header::LAST_MODIFIED, modified);
     set(header::LOCATION, location);
+    if has_body {
+        set(header::CONTENT_TYPE, Some(media_type.into_owned()));
+    }
     for (name, value) in response.headers {
         if let Ok(name) = HeaderName::try_from(name) {
             set(name, Some(value));
         }
-    }
-    if has_body {
-        set(header::CONTENT_TYPE, Some(media_type.into_owned()));
     }
     if foreign {
         // No browser is to run what somebody stored as if it came from us.

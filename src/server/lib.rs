@@ -44,6 +44,7 @@ pub mod route;
 pub mod settings;
 pub mod shown;
 pub mod subjects;
+pub mod validation;
 
 #[cfg(test)]
 mod tests {

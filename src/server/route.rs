@@ -7,6 +7,7 @@ use salus_fhir::validation::is_id;
 use salus_store::search::CompartmentOf;
 
 use crate::failure::Failure;
+use crate::operations::{Level, is_served};
 use crate::request::{FhirRequest, Verb};
 
 /// What a request asks for.
@@ -55,10 +56,10 @@ impl Route {
             ["metadata" | "_history"] => Err(method_not_allowed("GET")),
             ["_search"] if verb == Verb::Post => Ok(Self::on_system(Interaction::SearchSystem)),
             ["_search"] => Err(method_not_allowed("POST")),
-            [name] if name.starts_with('$') => Ok(Self::on_system(operation(name, None)?)),
+            [name] if name.starts_with('$') => Ok(Self::on_system(operation(name, None, Level::System)?)),
             // A job of the operation.
             ["$reindex", id] => {
-                let route = Self::on_system(operation("$reindex", None)?);
+                let route = Self::on_system(operation("$reindex", None, Level::System)?);
                 Ok(Self { id: Some(valid_id(id)?.to_owned()), ..route })
             }
             [kind, rest @ ..] => {
@@ -81,7 +82,7 @@ impl Route {
                     ["_history"] | [_, "_history"] | [_, "_history", _] if verb != Verb::Get => {
                         Err(method_not_allowed("GET"))
                     }
-                    [name] if name.starts_with('$') => Ok(route(operation(name, Some(kind))?, None, None)),
+                    [name] if name.starts_with('$') => Ok(route(operation(name, Some(kind), Level::Type)?, None, None)),
                     [id] => Ok(route(on_instance(verb)?, Some(valid_id(id)?), None)),
                     [id, "_history"] if verb == Verb::Get => {
                         Ok(route(Interaction::HistoryInstance, Some(valid_id(id)?), None))
@@ -91,7 +92,7 @@ impl Route {
                         Ok(route(Interaction::Vread, Some(valid_id(id)?), Some(version.parse().unwrap_or(-1))))
                     }
                     [id, name] if name.starts_with('$') => {
-                        Ok(route(operation(name, Some(kind))?, Some(valid_id(id)?), None))
+                        Ok(route(operation(name, Some(kind), Level::Instance)?, Some(valid_id(id)?), None))
                     }
                     [id, what, rest @ ..] if matches!(rest, [] | ["_search"]) => {
                         let of = CompartmentOf { owner: (*kind).to_owned(), id: valid_id(id)?.to_owned() };
@@ -171,9 +172,9 @@ fn on_instance(verb: Verb) -> Result<Interaction, Failure> {
     }
 }
 
-fn operation(name: &str, on: Option<&str>) -> Result<Interaction, Failure> {
+fn operation(name: &str, on: Option<&str>, level: Level) -> Result<Interaction, Failure> {
     let known = Interaction::operation(name.trim_start_matches('$'));
-    known.filter(|_| crate::operations::is_served(name, on)).ok_or_else(|| {
+    known.filter(|_| is_served(name, on, level)).ok_or_else(|| {
         Failure::new(
             404,
             IssueCode::NotSupported,

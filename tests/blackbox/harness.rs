@@ -1,10 +1,11 @@
 //! A server to test against, and clients to test it with.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use salus_auth::{ClientKeyPair, Clients, NewClient, sign_assertion};
@@ -58,7 +59,14 @@ impl Salus {
     }
 
     fn at(data_dir: PathBuf) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Servers that start together must not be handed one port twice before the first has taken it.
+        static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+        let port = loop {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if PORTS.lock().unwrap().insert(port) {
+                break port;
+            }
+        };
         Self { origin: format!("http://127.0.0.1:{port}"), data_dir, process: None, settings: Vec::new() }
     }
 

@@ -44,7 +44,10 @@ fn every_described_path_exists() {
         let answer = client.get(&format!("{}{path}", salus.origin));
         let answers = item["get"]["responses"].as_object().unwrap();
         assert!(answers.contains_key(&answer.status.to_string()), "{path}: {} {}", answer.status, answer.text);
-        assert!(answer.status == 200 || path.contains("nobody"), "{path}: {} {}", answer.status, answer.text);
+        // Some operations cannot do without a parameter, and say so.
+        let asks_for_more = answer.status == 400 && path.contains('$') && answer.text.contains("need");
+        let exists = answer.status == 200 || path.contains("nobody") || asks_for_more;
+        assert!(exists, "{path}: {} {}", answer.status, answer.text);
     }
 }
 

@@ -60,7 +60,7 @@ impl Quantity {
     }
 
     /// A FHIR Quantity. None without a value, or with a comparator, which makes it no quantity.
-    pub(super) fn from_json(quantity: &Value<'_>) -> Option<Self> {
+    pub fn from_json(quantity: &Value<'_>) -> Option<Self> {
         if quantity.get("comparator").is_some() {
             return None;
         }
@@ -123,7 +123,7 @@ impl Quantity {
     }
 
     /// The value of `other` in this one's unit; None where the units do not measure the same.
-    pub(super) fn converted(&self, other: &Self) -> Option<Decimal> {
+    pub fn converted(&self, other: &Self) -> Option<Decimal> {
         if self.unit == other.unit {
             return Some(other.value);
         }

@@ -14,7 +14,7 @@ use salus_store::audit::AuditQuery;
 
 use crate::app::App;
 use crate::bundle::quoted;
-use crate::operations::{self, Served};
+use crate::operations::{self, Level, Served};
 
 /// What can be done with resources of every type but AuditEvent (codes of `type-restful-interaction`).
 pub const RESOURCE_INTERACTIONS: [&str; 9] =
@@ -50,9 +50,10 @@ impl Capabilities {
 /// its version, not with its restarts.
 pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors: bool) -> String {
     let including = reverse_includes(definitions);
-    let on_system: Vec<String> = operations::SERVED.iter().filter(|one| one.on_system).map(operation).collect();
     let resources: Vec<String> =
         definitions.resource_types().map(|name| resource(definitions, name, including.get(name))).collect();
+    let on_system = operations::SERVED.iter().filter(|one| one.levels.contains(&Level::System));
+    let on_system: Vec<String> = on_system.map(operation).collect();
     format!(
         concat!(
             r#"{{"resourceType":"CapabilityStatement","id":"salus","url":"{canonical}/CapabilityStatement/salus","#,
@@ -62,7 +63,8 @@ pub fn statement(definitions: &Definitions, base: &str, auth: &AuthConfig, cors:
             r#""implementation":{{"description":"Salus FHIR server","url":{base}}},"fhirVersion":"4.0.1","#,
             r#""format":["application/fhir+json","application/fhir+xml","json","xml"],"#,
             r#""patchFormat":["application/json-patch+json","application/fhir+json","application/fhir+xml"],"rest":[{{"mode":"server","#,
-            r#""security":{security},"resource":[{resources}],"interaction":{interactions},"searchParam":{common},"operation":[{operations}]}}]}}"#
+            r#""security":{security},"resource":[{resources}],"interaction":{interactions},"searchParam":{common},"#,
+            r#""operation":[{operations}]}}]}}"#
         ),
         canonical = CANONICAL_BASE,
         version = env!("CARGO_PKG_VERSION"),
@@ -158,8 +160,7 @@ fn resource(definitions: &Definitions, name: &str, including: Option<&Vec<String
     if !listed.is_empty() {
         let _ = write!(out, r#","searchParam":[{}]"#, listed.join(","));
     }
-    let operations: Vec<String> =
-        operations::SERVED.iter().filter(|one| one.on.contains(&name)).map(operation).collect();
+    let operations: Vec<String> = operations::SERVED.iter().filter(|one| one.on.has(name)).map(operation).collect();
     if !operations.is_empty() {
         let _ = write!(out, r#","operation":[{}]"#, operations.join(","));
     }

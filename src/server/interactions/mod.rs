@@ -15,34 +15,36 @@ pub mod vread;
 
 use salus_fhir::json::Value;
 use salus_fhir::outcome::{Issue, IssueCode};
-use salus_fhir::validation::Validator;
 use salus_store::Written;
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::request::{FhirRequest, Return};
 use crate::response::FhirResponse;
+use crate::validation::faults;
 
 /// Checks a resource that is about to be stored as `resource_type`: its type, and its structure
 /// against the base definitions (contract, "Defaults": errors refuse with 422). A SearchParameter must be one that
 /// can be used.
-fn validated(app: &App, resource_type: &str, resource: &Value<'_>) -> Result<(), Failure> {
+pub(crate) fn validated(app: &App, resource_type: &str, resource: &Value<'_>) -> Result<(), Failure> {
+    expect_type(resource_type, resource)?;
+    let issues = faults(app, resource);
+    if issues.iter().any(Issue::is_error) { Err(Failure::all(422, issues)) } else { Ok(()) }
+}
+
+/// The body must be a resource of the type in the path.
+pub(crate) fn expect_type(resource_type: &str, resource: &Value<'_>) -> Result<(), Failure> {
     match resource.get_str("resourceType") {
-        Some(kind) if kind == resource_type => {}
+        Some(kind) if kind == resource_type => Ok(()),
         Some(kind) => {
             let message = format!("the resource is a {kind}, but the path says {resource_type}");
-            return Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at("resourceType")));
+            Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at("resourceType")))
         }
         None => {
             let issue = Issue::error(IssueCode::Structure, "the resource has no resourceType");
-            return Err(Failure::of(400, issue.at("resourceType")));
+            Err(Failure::of(400, issue.at("resourceType")))
         }
     }
-    let mut issues = Validator::new(&app.definitions).validate(resource);
-    if !issues.iter().any(Issue::is_error) {
-        issues.extend(app.store.check_search_parameter(resource.get_str("id"), resource));
-    }
-    if issues.iter().any(Issue::is_error) { Err(Failure::all(422, issues)) } else { Ok(()) }
 }
 
 /// The answer to a write, with the body that `Prefer: return=` asks for, else with what is `usual`.
@@ -61,6 +63,6 @@ fn answer(request: &FhirRequest<'_>, written: &Written, usual: Return) -> FhirRe
 }
 
 /// The outcome of a write of one resource.
-fn only(written: &[Written]) -> Result<&Written, Failure> {
+pub(crate) fn only(written: &[Written]) -> Result<&Written, Failure> {
     written.first().ok_or_else(|| Failure::new(500, IssueCode::Exception, "nothing was written"))
 }

@@ -76,7 +76,7 @@ pub(super) async fn answered(
     response
 }
 
-async fn may_read(act: &Act<'_>, written: &Written) -> bool {
+pub(crate) async fn may_read(act: &Act<'_>, written: &Written) -> bool {
     let Some(principal) = &act.caller.principal else { return false };
     match authorize(&act.app.policy, principal, Interaction::Read, Some(&written.resource_type)) {
         Ok(access) => act.app.store.read(&access, &written.resource_type, &written.id).await.is_ok(),

@@ -59,7 +59,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
 /// A part of a resource must not take the place of the whole: what is marked as a part is there to be read. The mark
 /// is made "to ensure that the incomplete resource is not actually used to overwrite a complete resource" (R4
 /// search.html#elements), and nothing in R4 asks a server to take one as an update. As a new resource it is taken.
-pub(super) fn expect_whole(resource: &Value<'_>) -> Result<(), Failure> {
+pub(crate) fn expect_whole(resource: &Value<'_>) -> Result<(), Failure> {
     if !is_subsetted(resource) {
         return Ok(());
     }
@@ -68,7 +68,7 @@ pub(super) fn expect_whole(resource: &Value<'_>) -> Result<(), Failure> {
 }
 
 /// The body must carry the id of the path.
-pub(super) fn expect_id(found: Option<&str>, expected: &str) -> Result<(), Failure> {
+pub(crate) fn expect_id(found: Option<&str>, expected: &str) -> Result<(), Failure> {
     let message = match found {
         Some(id) if id == expected => return Ok(()),
         Some(id) => format!("the resource's id is '{id}', but the path says '{expected}'"),

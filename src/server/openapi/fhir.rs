@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::endpoints::{Endpoint, FHIR_JSON, FORM, Group};
 use crate::interactions::capabilities::{RESOURCE_INTERACTIONS, SYSTEM_INTERACTIONS};
 use crate::interactions::patch::JSON_PATCH;
-use crate::operations::SERVED;
+use crate::operations::{On, SERVED};
 
 type Pairs = &'static [(&'static str, &'static str)];
 type Answers = &'static [(u16, &'static str)];
@@ -314,42 +314,51 @@ const OPERATION: Answers = &[
 /// The operations, called as their OperationDefinitions say (R4 operations.html).
 pub(super) fn operations() -> Vec<Endpoint> {
     let mut found = Vec::new();
-    for served in &SERVED {
+    for served in SERVED {
         // A definition that is no JSON would have failed the tests; it is then left out here.
         let definition: Value = serde_json::from_str(served.definition).unwrap_or_default();
         let title = definition["title"].as_str().unwrap_or(served.name);
-        let on_system = served.on_system.then_some("");
-        for on in served.on.iter().copied().chain(on_system) {
-            let mut call = |method, level: &str, path: String, query| {
-                found.push(Endpoint {
-                    group: Group::Operations,
-                    interaction: "operation",
-                    method,
-                    path,
-                    summary: format!("{title}, {level}"),
-                    scope: Some(if definition["affectsState"] == true { "system/*.u" } else { "system/*.r" }),
-                    query,
-                    headers: &[],
-                    body: if method == "POST" { &[FHIR_JSON] } else { &[] },
-                    media: FHIR_JSON,
-                    answers: OPERATION,
-                });
-            };
-            // Every type, by the name that other paths have for it.
-            let on = if on == "Resource" { "{type}" } else { on };
-            if on.is_empty() {
-                call("POST", "on the system", format!("/fhir/${}", served.name), Vec::new());
-                continue;
+        let changes = definition["affectsState"] == true;
+        let mut call = |method, level: &str, path: String, query| {
+            found.push(Endpoint {
+                group: Group::Operations,
+                interaction: "operation",
+                method,
+                path,
+                summary: format!("{title}, {level}"),
+                scope: Some(if changes { "system/*.u" } else { "system/*.r" }),
+                query,
+                headers: &[],
+                body: if method == "POST" { &[FHIR_JSON] } else { &[] },
+                media: FHIR_JSON,
+                answers: OPERATION,
+            });
+        };
+        if definition["system"] == true {
+            let path = format!("/fhir/${}", served.name);
+            call("POST", "on the system", path.clone(), Vec::new());
+            if !changes {
+                call("GET", "on the system, parameters in the query", path, primitive_parameters(&definition));
             }
+        }
+        let types = match served.on {
+            On::Every => &["{type}"],
+            On::Types(types) => types,
+        };
+        for on in types {
             if definition["instance"] == true {
                 let path = format!("/fhir/{on}/{{id}}/${}", served.name);
                 call("POST", "parameters in the body", path.clone(), Vec::new());
-                if definition["affectsState"] != true {
+                if !changes {
                     call("GET", "parameters in the query", path, primitive_parameters(&definition));
                 }
             }
             if definition["type"] == true {
-                call("POST", "on the type", format!("/fhir/{on}/${}", served.name), Vec::new());
+                let path = format!("/fhir/{on}/${}", served.name);
+                call("POST", "on the type", path.clone(), Vec::new());
+                if !changes && is_asked_by_query(&definition) {
+                    call("GET", "on the type, parameters in the query", path, primitive_parameters(&definition));
+                }
             }
         }
     }
@@ -394,6 +403,20 @@ const ENDED: Answers = &[
     (409, "The server needs it"),
 ];
 
+/// Whether a query can hold what an operation on a type has to be told.
+fn is_asked_by_query(definition: &Value) -> bool {
+    let parameters = definition["parameter"].as_array().into_iter().flatten();
+    let mut asked = parameters.filter(|parameter| parameter["use"] == "in");
+    let primitive = |parameter: &Value| {
+        parameter["type"].as_str().is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    let (required, optional): (Vec<&Value>, Vec<&Value>) = asked.by_ref().partition(|one| one["min"] != 0);
+    match required.is_empty() {
+        true => optional.into_iter().all(primitive),
+        false => required.into_iter().all(primitive),
+    }
+}
+
 /// Parameters that a query can hold: those of a primitive type, whose names begin in lower case.
 fn primitive_parameters(definition: &Value) -> Vec<(String, String)> {
     let parameters = definition["parameter"].as_array().into_iter().flatten();
@@ -422,23 +445,29 @@ mod tests {
     #[test]
     fn operations_are_called_as_their_definitions_say() {
         let calls: Vec<String> = operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
-        assert_eq!(
-            calls,
-            [
-                "POST /fhir/Patient/{id}/$everything",
-                "GET /fhir/Patient/{id}/$everything",
-                "POST /fhir/Encounter/{id}/$everything",
-                "GET /fhir/Encounter/{id}/$everything",
-                "POST /fhir/Group/{id}/$everything",
-                "GET /fhir/Group/{id}/$everything",
-                "POST /fhir/{type}/$reindex",
-                "POST /fhir/$reindex",
-                "POST /fhir/Patient/{id}/$risk-score",
-                "GET /fhir/Patient/{id}/$risk-score",
-                "POST /fhir/Patient/$risk-score"
-            ]
-        );
-        let query: Vec<String> = operations()[9].query.iter().map(|(name, _)| name.clone()).collect();
+        for call in [
+            "POST /fhir/DocumentReference/$docref",
+            "GET /fhir/DocumentReference/$docref",
+            "POST /fhir/Encounter/{id}/$everything",
+            "GET /fhir/Encounter/{id}/$everything",
+            "GET /fhir/$meta",
+            "GET /fhir/{type}/$meta",
+            "GET /fhir/{type}/{id}/$meta",
+            "POST /fhir/{type}/{id}/$meta-add",
+            "POST /fhir/{type}/$reindex",
+            "POST /fhir/$reindex",
+            "POST /fhir/Patient/{id}/$risk-score",
+            "POST /fhir/Patient/$risk-score",
+            "POST /fhir/{type}/$validate",
+        ] {
+            assert!(calls.iter().any(|known| known == call), "{call}: {calls:#?}");
+        }
+        for call in ["GET /fhir/{type}/{id}/$meta-add", "GET /fhir/Patient/$everything", "GET /fhir/{type}/$validate"] {
+            assert!(!calls.iter().any(|known| known == call), "{call}");
+        }
+        let all = operations();
+        let scored = all.iter().find(|one| one.method == "GET" && one.path.ends_with("{id}/$risk-score")).unwrap();
+        let query: Vec<&str> = scored.query.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(query, ["model", "as-of", "persist"]);
     }
 }

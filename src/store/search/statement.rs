@@ -81,6 +81,11 @@ impl Compiled {
         sql
     }
 
+    /// All matches, in no order: row key, sort values, then the columns of a version.
+    pub(super) fn write_all(&self, view: &View<'_>, sql: &mut Sql) {
+        self.write_gathered(&self.count, view, sql);
+    }
+
     fn is_updated(&self) -> bool {
         matches!(self.sort.as_slice(), [SortKey { by: SortBy::Updated, .. }])
     }
