@@ -271,6 +271,14 @@ BEGIN
                 AND consent_applies(d, by_actors, for_purpose, at)));
 END $$;
 
+-- What the servers of a database share and nobody else may know: the key that seals page links.
+CREATE TABLE server_secret (
+    tenant integer NOT NULL,
+    name   text    COLLATE "C" NOT NULL,
+    value  bytea   NOT NULL,
+    PRIMARY KEY (tenant, name)
+);
+
 -- One compact record an event (salus_audit::AuditRecord); the FHIR AuditEvent is rendered from it.
 CREATE SEQUENCE audit_seq;
 CREATE TABLE audit_event (

@@ -14,6 +14,7 @@ use crate::limits::{Limits, Slots};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::probing::Probing;
+use crate::seal::Seal;
 
 /// The server's parts.
 pub struct App {
@@ -29,6 +30,8 @@ pub struct App {
     pub definitions: Arc<Definitions>,
     /// FHIR base URL: `http://127.0.0.1:8080/fhir`.
     pub base: String,
+    /// Seals page links.
+    pub seal: Seal,
     /// Counts what looks like guessing.
     pub probing: Probing,
     /// What requests may take of the server.

@@ -41,6 +41,7 @@ pub mod probing;
 pub mod request;
 pub mod response;
 pub mod route;
+pub mod seal;
 pub mod settings;
 pub mod shown;
 pub mod subjects;

@@ -49,6 +49,19 @@ struct Inner {
 }
 
 impl Store {
+    /// The secret of this name that all servers of the database share: the one that is there, else `new`, which is kept.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] without a database.
+    pub async fn secret(&self, name: &str, new: [u8; 32]) -> Result<Vec<u8>> {
+        let client = self.client().await?;
+        let (tenant, new) = (self.tenant(), new.as_slice());
+        let insert = "INSERT INTO server_secret VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        client.execute(insert, &[&tenant, &name, &new]).await?;
+        let select = "SELECT value FROM server_secret WHERE tenant = $1 AND name = $2";
+        Ok(client.query_one(select, &[&tenant, &name]).await?.try_get(0)?)
+    }
+
     /// Connects, migrates the schema and starts the audit writers.
     ///
     /// # Errors

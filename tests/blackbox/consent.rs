@@ -4,8 +4,6 @@
 //! Each test makes a ward: a patient with ten Observations, three of them special, and a Consent. The
 //! treating client sees them all; what the researcher sees is the question.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::{Answer, Client, Salus};
@@ -214,8 +212,7 @@ fn all_pages(client: &Client, path: &str) -> Vec<String> {
     ids
 }
 
-/// A page link made for one client is none for another; and one forged to begin after a hidden resource shows what
-/// may be seen, and nothing else.
+/// A page link made for one client is none for another, nor is the place it holds.
 #[test]
 fn a_page_link_opens_nothing_for_another_client() {
     let ward = Ward::new();
@@ -231,23 +228,16 @@ fn a_page_link_opens_nothing_for_another_client() {
     while let Some(link) = next(&ward.treating, &at) {
         let answer = ward.researcher.get(&link);
         assert_eq!((answer.status, answer.issue().as_str()), (400, "invalid"), "{link}");
-        let mut forged = cursor(&own);
-        forged["after"] = cursor(&link)["after"].clone();
-        let forged = URL_SAFE_NO_PAD.encode(forged.to_string());
-        let answer = ward.researcher.get(&format!("{}_cursor={forged}", own.split("_cursor=").next().unwrap()));
-        assert!(answer.status == 400 || answer.json()["total"] == 7, "{}", answer.text);
+        // The other's place in the own search.
+        let (search, place) = (own.split("_cursor=").next().unwrap(), link.split("_cursor=").nth(1).unwrap());
+        let answer = ward.researcher.get(&format!("{search}_cursor={place}"));
+        assert_eq!((answer.status, answer.issue().as_str()), (400, "invalid"), "{link}");
         for id in &ward.special {
             assert!(!answer.text.contains(id.as_str()), "{link}");
         }
         (at, pages) = (link, pages + 1);
     }
     assert_eq!(pages, 9);
-}
-
-/// What a page link holds.
-fn cursor(link: &str) -> Value {
-    let (_, encoded) = link.split_once("_cursor=").unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap()
 }
 
 #[test]

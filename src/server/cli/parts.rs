@@ -18,6 +18,7 @@ use crate::interactions::capabilities::Capabilities;
 use crate::layers;
 use crate::limits::Slots;
 use crate::pages::Pages;
+use crate::seal::{self, Seal};
 use crate::settings::Settings;
 
 /// Which tenant a server without further settings serves.
@@ -138,6 +139,12 @@ pub(crate) fn auth(settings: &Settings, store: &Store) -> Result<Arc<AuthServer>
     AuthServer::open(config, store.pool().clone()).map_err(|error| error.to_string())
 }
 
+fn random_key() -> Result<[u8; seal::KEY], String> {
+    let mut key = [0; seal::KEY];
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| "this machine gives no random numbers".to_owned())?;
+    Ok(key)
+}
+
 /// Everything a server needs.
 pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App, String> {
     let definitions = definitions(settings)?;
@@ -151,6 +158,7 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
         cached_tokens: 4096,
     };
     let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
+    let seal = store.secret("page-link", random_key()?).await.map_err(|error| error.to_string())?;
     let base = settings.base();
     let cors = layers::cors(settings.cors_origins())?;
     Ok(App {
@@ -158,6 +166,7 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
         pages: Pages::new(&definitions, &settings.origin(), settings.demo),
         metrics: Default::default(),
         probing: Default::default(),
+        seal: Seal::new(&seal)?,
         cors,
         limits: settings.limits.clone(),
         slots: Slots::new(settings.limits.most_requests),

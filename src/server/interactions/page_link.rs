@@ -1,15 +1,14 @@
 //! Links to further pages: each goes on where a page ended, for the search and the caller it was made for.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salus_fhir::Key;
 use salus_fhir::outcome::IssueCode;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::dispatch::Act;
 use crate::failure::Failure;
 use crate::interactions::search::encode_query;
+use crate::seal::Seal;
 
 /// The parameter that says where a page starts; made by `next` links only.
 pub(crate) const CURSOR: &str = "_cursor";
@@ -33,33 +32,25 @@ pub(crate) fn identity(act: &Act<'_>, path: &str, used: &[(String, String)]) -> 
     Key::of(&parts)
 }
 
-/// What a `next` link carries.
-#[derive(Serialize, Deserialize)]
-struct PageLink<C> {
-    search: String,
-    after: C,
-}
-
 /// The text of a link to the page of `search` that goes on `after`.
 ///
 /// # Errors
 /// 500 where it cannot be written.
-pub(crate) fn encode<C: Serialize>(search: Key, after: &C) -> Result<String, Failure> {
-    let link = PageLink { search: format!("{:x}", search.0), after };
-    let text = serde_json::to_vec(&link).map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
-    Ok(URL_SAFE_NO_PAD.encode(text))
+pub(crate) fn encode<C: Serialize>(seal: &Seal, search: Key, after: &C) -> Result<String, Failure> {
+    let failed = |why: String| Failure::new(500, IssueCode::Exception, why);
+    let text = serde_json::to_vec(after).map_err(|error| failed(error.to_string()))?;
+    let sealed = seal.seal(&search.0.to_be_bytes(), &text);
+    sealed.ok_or_else(|| failed("a page link could not be sealed".to_owned()))
 }
 
 /// Where a page of `search` goes on.
 ///
 /// # Errors
 /// 400 for a link of another search or caller, or of nobody.
-pub(crate) fn decode<C: DeserializeOwned>(text: &str, search: Key) -> Result<C, Failure> {
-    let wrong = || {
+pub(crate) fn decode<C: DeserializeOwned>(seal: &Seal, text: &str, search: Key) -> Result<C, Failure> {
+    let opened = seal.open(&search.0.to_be_bytes(), text);
+    opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
         let message = "this page link is not one this server made for you and this search; start the search again";
         Failure::new(400, IssueCode::Invalid, message)
-    };
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-    let link: PageLink<C> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-    if link.search == format!("{:x}", search.0) { Ok(link.after) } else { Err(wrong()) }
+    })
 }

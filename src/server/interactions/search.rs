@@ -39,7 +39,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let left_out = |(name, value): &&(String, String)| ignored.iter().any(|one| one.is(name, value));
     let used: Vec<(String, String)> = filters.iter().filter(|one| !left_out(one)).cloned().collect();
     let search = page_link::identity(act, &path(act.route), &used);
-    query.after = cursor.map(|text| page_link::decode(&text, search)).transpose()?;
+    query.after = cursor.map(|text| page_link::decode(&act.app.seal, &text, search)).transpose()?;
     let page = act.reads.search(&act.access, &query).await?;
     let body = write(act, &used, search, &query, &shown, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
@@ -127,7 +127,7 @@ fn write(
     let mut links = vec![("self", url(used))];
     if let Some(cursor) = &page.next {
         let mut next = used.to_vec();
-        next.push((CURSOR.to_owned(), page_link::encode(search, cursor)?));
+        next.push((CURSOR.to_owned(), page_link::encode(&act.app.seal, search, cursor)?));
         links.push(("next", url(&next)));
     }
     bundle.links(&links);

@@ -60,7 +60,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let path = format!("{}/{}/$everything", act.route.type_name(), act.route.id());
     let search = page_link::identity(act, &path, &parameters.used);
     let place = match &parameters.cursor {
-        Some(text) => page_link::decode(text, search)?,
+        Some(text) => page_link::decode(&act.app.seal, text, search)?,
         None => Place::default(),
     };
     let page = gather(act, &parameters, &compartments, place).await?;
@@ -71,7 +71,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let mut links = vec![("self", url(&parameters.used))];
     if let Some(next) = &page.next {
         let mut further = parameters.used.clone();
-        further.push((CURSOR.to_owned(), page_link::encode(search, next)?));
+        further.push((CURSOR.to_owned(), page_link::encode(&act.app.seal, search, next)?));
         links.push(("next", url(&further)));
     }
     bundle.links(&links);
