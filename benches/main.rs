@@ -68,6 +68,7 @@ enum Figure {
     Read,
     Search,
     RiskScore,
+    Everything,
     Create,
     Update,
     Bundles,
@@ -126,6 +127,9 @@ async fn measure_in(cli: &Cli, program: &Path, dir: &Path) -> Fallible<()> {
     }
     if wanted(Figure::RiskScore) {
         figures::risk_score::measure(&mut lab, &mut report).await?;
+    }
+    if wanted(Figure::Everything) {
+        figures::everything::measure(&mut lab, &mut report).await?;
     }
     if wanted(Figure::Search) {
         figures::search::measure(&mut lab, &mut report).await?;

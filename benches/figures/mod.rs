@@ -2,6 +2,7 @@
 
 pub mod bundles;
 pub mod create;
+pub mod everything;
 pub mod floor;
 pub mod growth;
 pub mod read;
