@@ -59,6 +59,11 @@ impl FhirResponse {
         }
     }
 
+    /// The media type of a body that is no FHIR resource.
+    pub fn media_type(&self) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| *name == "content-type").map(|(_, media)| media.as_str())
+    }
+
     /// `ETag`, where there is a version.
     pub fn etag(&self) -> Option<String> {
         self.version.map(|version| format!("W/\"{version}\""))

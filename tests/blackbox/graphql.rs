@@ -278,3 +278,17 @@ fn each_patient_whose_data_were_seen_is_on_record() {
         assert!(event.contains(&said), "{said}: {event}");
     }
 }
+
+#[test]
+fn in_a_batch_an_answer_is_the_content_of_a_binary() {
+    let client = Salus::shared().client("system/*.cruds");
+    let own = world(&client);
+    let url = format!("Patient/{}/$graphql?{}", own.patient, asked("{ id }"));
+    let batch =
+        json!({"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]});
+    let answer = client.post("", &batch.to_string());
+    let binary = answer.json()["entry"][0]["resource"].clone();
+    assert_eq!(binary["resourceType"], "Binary", "{}", answer.text);
+    let content = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, binary["data"].as_str().unwrap());
+    assert_eq!(content.unwrap(), format!(r#"{{"data":{{"id":"{}"}}}}"#, own.patient).into_bytes());
+}

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use salus_access::{Access, DefaultPolicy, Interaction, Policy, Principal, Settings as PolicySettings, authorize};
-use salus_fhir::Definitions;
 use salus_fhir::packages::{R4_CORE, default_cache_dir};
+use salus_fhir::{Definitions, Key};
 use salus_store::cluster::Cluster;
-use salus_store::search::{SearchContext, SearchQuery};
+use salus_store::search::{MetaList, SearchContext, SearchQuery};
 use salus_store::{Settings, Store};
 use serde_json::{Value, json};
 
@@ -412,6 +412,46 @@ impl Launched {
         let name = |entry: &salus_store::search::Entry| format!("{}/{}", entry.version.resource_type, entry.version.id);
         (page.entries.iter().map(name).collect(), page.total.unwrap())
     }
+}
+
+#[test]
+fn what_operations_fetch_stays_in_the_compartment_of_the_launch_patient() {
+    let salus = Salus::shared();
+    let client = salus.client("system/*.cruds");
+    let one = || {
+        let patient = client.create(&json!({"resourceType": "Patient"}));
+        let observation = client.create(&json!({"resourceType": "Observation", "status": "final",
+            "meta": {"tag": [{"system": "urn:test:launch", "code": patient}]},
+            "code": {"coding": [{"system": "urn:test:launch", "code": "x"}]},
+            "subject": {"reference": format!("Patient/{patient}")}}));
+        (patient, observation)
+    };
+    let (own, other) = (one(), one());
+    let launched = Launched::new(salus);
+    let access = launched.access("patient/*.rs", &own.0, "Observation");
+    let keys: Vec<Key> = [&own, &other]
+        .iter()
+        .flat_map(|(patient, observation)| {
+            [Key::resource("Patient", patient), Key::resource("Observation", observation)]
+        })
+        .collect();
+    // What references lead to ($graphql).
+    let found = launched.runtime.block_on(launched.store.read_several(&access, &keys)).unwrap();
+    let mut ids: Vec<&String> = found.iter().map(|version| &version.id).collect();
+    ids.sort();
+    let mut expected = [&own.0, &own.1];
+    expected.sort();
+    assert_eq!(ids, expected);
+    // The newest of a code ($lastn).
+    let context = SearchContext::of_type("Observation");
+    let code = [("code".to_owned(), "urn:test:launch|x".to_owned())];
+    let (query, _) = SearchQuery::parse(&launched.definitions, context.clone(), &code).unwrap();
+    let newest = launched.runtime.block_on(launched.store.newest_of_each_code(&access, &query, 10, 100)).unwrap();
+    assert_eq!(newest.iter().map(|dated| &dated.version.id).collect::<Vec<_>>(), [&own.1]);
+    // Tags in use ($meta).
+    let tags =
+        launched.runtime.block_on(launched.store.in_use(&access, &context, MetaList::Tag, 100)).unwrap().concat();
+    assert!(tags.contains(&own.0) && !tags.contains(&other.0), "{tags}");
 }
 
 /// microsoft/fhir-server PR #5683: includes and chains escaped the patient's compartment.

@@ -4,6 +4,8 @@
 //! authorized one by one and act together: its reads come last, from inside the database transaction,
 //! and one that fails fails the whole (R4 http.html#trules: all is done or nothing).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use salus_access::Interaction;
 use salus_audit::AuditRecord;
 use salus_fhir::json::Value;
@@ -265,7 +267,15 @@ fn response_entry(act: &Act<'_>, response: &FhirResponse) -> String {
     let mut members = String::new();
     // R4 Bundle.entry.response.outcome: errors, and the outcome that `Prefer` asks for.
     if !response.body.is_empty() && !response.outcome {
-        members.push_str(&format!(r#""resource":{},"#, response.body));
+        let resource = match response.media_type() {
+            None => response.body.clone(),
+            // What is no resource stands in a Bundle as the content of one.
+            Some(media) => {
+                let data = STANDARD.encode(&response.body);
+                format!(r#"{{"resourceType":"Binary","contentType":{},"data":"{data}"}}"#, quoted(media))
+            }
+        };
+        members.push_str(&format!(r#""resource":{resource},"#));
     }
     members.push_str(&format!(r#""response":{{"status":"{}""#, response.status));
     if let Some(location) = &response.location {

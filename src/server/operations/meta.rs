@@ -5,7 +5,7 @@
 //! one, on the ordinary way of a patch. A security label decides who may see a resource: with an unversioned change
 //! one version number, and so one `ETag` and one entry of the audit log, would stand for two texts, and neither
 //! `_history` nor an incremental export would tell that the label was ever another. Former versions keep the labels
-//! they had, as after any other update.
+//! they had; but who may not see the current version sees none of them.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::interactions::{patch, validated};
 use crate::response::FhirResponse;
 
-/// Most items of a list that `$meta` gives on a type or the system.
+/// Most items of a list that `$meta` gives on a type or the system, and that a change may bring.
 const MOST_IN_USE: i64 = 1000;
 
 const LISTS: [MetaList; 3] = [MetaList::Profile, MetaList::Security, MetaList::Tag];
@@ -107,6 +107,9 @@ pub async fn change(act: &Act<'_>, change: Change) -> Result<Done, Failure> {
         }
     }
     let meta = meta.ok_or_else(|| bad("meta", "is needed"))?;
+    if LISTS.iter().any(|list| meta.items(list.name()).len() as i64 > MOST_IN_USE) {
+        return Err(bad("meta", &format!("at most {MOST_IN_USE} of a list are changed in one request")));
+    }
     let revision = Changed { app: act.app, change, meta, resource_type: act.route.type_name().to_owned() };
     let entry = Entry {
         access: act.access.clone(),

@@ -158,3 +158,54 @@ fn plain(written: &Written) -> Result<Value<'static>, Failure> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(query: &str) -> Result<Document, Failure> {
+        Document::parse(&GraphQlRequest { query: query.to_owned(), ..GraphQlRequest::default() })
+    }
+
+    #[test]
+    fn hostile_documents_are_refused() {
+        for query in [
+            "{".repeat(30_000),
+            format!("{{ a(b: {}", "[".repeat(30_000)),
+            format!("{{ a(b: {}1{}) }}", "[".repeat(100), "]".repeat(100)),
+            "{ a(b: \"".to_owned(),
+            "{ a(b: \"\"\"x".to_owned(),
+            "{ a(b: \"\\u12\") }".to_owned(),
+            "x".repeat(LONGEST + 1),
+            "fragment a on B { c }".to_owned(),
+            "subscription { a }".to_owned(),
+        ] {
+            let refused = parse(&query).err();
+            assert_eq!(refused.map(|failure| failure.status), Some(400), "{:.40}", query);
+        }
+    }
+
+    #[test]
+    fn variables_are_given_or_have_a_default() {
+        let request = GraphQlRequest {
+            query: "query q($a: Int, $b: String = \"x\", $c: Int) { f(a: $a, b: [$b, y], c: $c) }".to_owned(),
+            variables: [("a", Value::from(7))].into_iter().collect(),
+            ..GraphQlRequest::default()
+        };
+        let document = Document::parse(&request).unwrap();
+        let graphql_parser::query::Selection::Field(field) = &document.selection.items[0] else { panic!("a field") };
+        let values: Vec<String> =
+            field.arguments.iter().map(|(_, written)| document.value(written).unwrap().to_string()).collect();
+        assert_eq!(values, ["7", r#"["x","y"]"#, "null"]);
+        assert!(document.value(&Ast::Variable("d".to_owned())).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(query in "[a-z{}()\\[\\]:!@$\"\\\\#., \n0-9-]{0,80}") {
+            let _ = parse(&query);
+        }
+    }
+}

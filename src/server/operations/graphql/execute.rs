@@ -4,6 +4,8 @@
 //! error rather than nothing. What a walk needs and [`Sources`] do not hold is noted and left out; the walk is then
 //! made again.
 
+mod searches;
+
 use std::collections::HashSet;
 
 use graphql_parser::query::{Directive, Field, Selection as Item, TypeCondition};
@@ -15,7 +17,7 @@ use salus_fhir::outcome::IssueCode;
 
 use super::arguments::{Search, navigate, slice_name};
 use super::document::{Document, Selection};
-use super::fetch::{Found, Named, Sources};
+use super::fetch::{Named, Sources};
 use super::output::{Fields, Shape};
 use super::{refused, too_costly};
 use crate::failure::Failure;
@@ -101,159 +103,6 @@ impl<'r> Run<'r> {
         self.fields_left = self.fields_left.checked_sub(1).ok_or_else(|| {
             too_costly(&format!("the query reads more than {MOST_FIELDS} fields; ask for less, or page by page"))
         })?;
-        Ok(())
-    }
-
-    /// Fields of the system: resources by id, and searches.
-    fn system(&mut self, selection: &Selection, out: &mut Fields, depth: usize) -> Result<(), Failure> {
-        for item in &selection.items {
-            self.spend(depth)?;
-            match item {
-                Item::Field(field) if !self.scope.document.takes(&field.directives)? => {}
-                Item::Field(field) if field.name == "__typename" => out.add(alias(field), Shape::One, "Query".into()),
-                Item::Field(field) => self.system_field(field, out, depth)?,
-                _ => {
-                    if let Some(selection) = self.fragment(item, &|on| on == "Query")? {
-                        self.system(selection, out, depth + 1)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn system_field(&mut self, field: &Selected, out: &mut Fields, depth: usize) -> Result<(), Failure> {
-        expect_no_introspection(field)?;
-        if self.search_field(field, None, out, depth)? {
-            return Ok(());
-        }
-        if !self.is_searched(&field.name) {
-            return Err(refused(IssueCode::NotFound, format!("'{}' is no resource type of R4", field.name)));
-        }
-        let [(name, written)] = field.arguments.as_slice() else {
-            return Err(refused(IssueCode::Required, format!("{} needs 'id', and nothing else", field.name)));
-        };
-        let id = self.scope.document.value(written)?;
-        let (Some(id), "id" | "_id") = (id.as_str(), name.as_str()) else {
-            return Err(refused(IssueCode::Required, format!("{} needs 'id'", field.name)));
-        };
-        let named = Named { resource_type: field.name.clone(), id: id.to_owned() };
-        match self.sources.resource(&named) {
-            None => _ = self.lacking.resources.insert(named),
-            // As GraphQL tells what is not there.
-            Some(None) => out.add(alias(field), Shape::One, Value::Null),
-            Some(Some(resource)) => self.nested_resource(resource, field, out, Shape::One, depth)?,
-        }
-        Ok(())
-    }
-
-    /// Whether resources of this type are read and searched here.
-    fn is_searched(&self, resource_type: &str) -> bool {
-        resource_type != "AuditEvent" && self.scope.definitions.is_resource_type(resource_type)
-    }
-
-    /// A field `XList` or `XConnection`; false where it is none.
-    fn search_field(
-        &mut self,
-        field: &Selected,
-        to: Option<&Value<'_>>,
-        out: &mut Fields,
-        depth: usize,
-    ) -> Result<bool, Failure> {
-        let list = field.name.strip_suffix("List").filter(|name| self.is_searched(name));
-        let connection = field.name.strip_suffix("Connection").filter(|name| self.is_searched(name));
-        let Some(resource_type) = list.or(connection) else { return Ok(false) };
-        let to = match to {
-            None => None,
-            Some(resource) => {
-                let member = |name| resource.get_str(name).unwrap_or_default();
-                Some(format!("{}/{}", member("resourceType"), member("id")))
-            }
-        };
-        let Scope { definitions, document, .. } = self.scope;
-        let counted = connection.is_some();
-        let search = Search::read(definitions, document, resource_type, to.as_deref(), counted, &field.arguments)?;
-        let Some(found) = self.sources.search(&search) else {
-            self.lacking.searches.insert(search);
-            return Ok(true);
-        };
-        if connection.is_some() {
-            let mut fields = Fields::default();
-            self.connection(found, &field.selection_set, &mut fields, depth + 1)?;
-            out.add(alias(field), Shape::One, fields.finish()?.into());
-            return Ok(true);
-        }
-        for resource in &found.resources {
-            self.nested_resource(resource, field, out, Shape::List, depth)?;
-        }
-        Ok(true)
-    }
-
-    /// Fields of a page of a search (R4 graphql.html, "Connection based search").
-    fn connection(
-        &mut self,
-        found: &Found,
-        selection: &Selection,
-        out: &mut Fields,
-        depth: usize,
-    ) -> Result<(), Failure> {
-        for item in &selection.items {
-            self.spend(depth)?;
-            let Item::Field(field) = item else {
-                return Err(refused(IssueCode::NotSupported, "fragments are not taken on a Connection"));
-            };
-            if !self.scope.document.takes(&field.directives)? {
-                continue;
-            }
-            let number = |value: i64| Some(Value::from(value));
-            let value = match field.name.as_str() {
-                "count" => found.total.and_then(number),
-                "offset" => number(found.offset),
-                "pagesize" => number(found.size),
-                "first" => Some(Value::from(found.first.clone())),
-                "next" => found.next.clone().map(Value::from),
-                // Pages are found by what they come after, so neither of these is known.
-                "previous" | "last" => None,
-                "__typename" => Some("Connection".into()),
-                "edges" => {
-                    for resource in &found.resources {
-                        let mut edge = Fields::default();
-                        self.edge(resource, &field.selection_set, &mut edge, depth + 1)?;
-                        out.add(alias(field), Shape::List, edge.finish()?.into());
-                    }
-                    None
-                }
-                other => return Err(refused(IssueCode::NotFound, format!("a Connection has no field '{other}'"))),
-            };
-            if let Some(value) = value {
-                out.add(alias(field), Shape::One, value);
-            }
-        }
-        Ok(())
-    }
-
-    fn edge(
-        &mut self,
-        resource: &Value<'_>,
-        selection: &Selection,
-        out: &mut Fields,
-        depth: usize,
-    ) -> Result<(), Failure> {
-        for item in &selection.items {
-            self.spend(depth)?;
-            let Item::Field(field) = item else {
-                return Err(refused(IssueCode::NotSupported, "fragments are not taken on an edge"));
-            };
-            if !self.scope.document.takes(&field.directives)? {
-                continue;
-            }
-            match field.name.as_str() {
-                "mode" => out.add(alias(field), Shape::One, "match".into()),
-                "score" => {}
-                "resource" => self.nested_resource(resource, field, out, Shape::One, depth)?,
-                other => return Err(refused(IssueCode::NotFound, format!("an edge has no field '{other}'"))),
-            }
-        }
         Ok(())
     }
 
@@ -382,20 +231,7 @@ impl<'r> Run<'r> {
         out: &mut Fields,
         place: Place<'_>,
     ) -> Result<(), Failure> {
-        let primitive = of.kind == TypeKind::Primitive;
-        if primitive != field.selection_set.items.is_empty() {
-            let message = match primitive {
-                true => format!("'{}' is a primitive value, which has no fields", field.name),
-                false => format!("'{}' needs a selection of its fields", field.name),
-            };
-            return Err(refused(IssueCode::Structure, message));
-        }
-        if !is_list && !field.arguments.is_empty() {
-            return Err(refused(
-                IssueCode::NotSupported,
-                format!("'{}' is no list, so takes no arguments", field.name),
-            ));
-        }
+        expect_fields(field, of, is_list)?;
         let mut values: Vec<&Value<'_>> = match value {
             Some(Value::Array(items)) => items.iter().collect(),
             value => value.into_iter().collect(),
@@ -413,35 +249,45 @@ impl<'r> Run<'r> {
             (false, true) => Shape::List,
             (false, false) => Shape::One,
         };
-        let name = format!("{}{}", alias(field), place.suffix);
+        let listed = place.listed || (is_list && !directives.first);
         for (index, value) in values.into_iter().enumerate() {
             self.spend(place.depth)?;
-            if primitive {
-                out.add(&name, shape, value.clone().into_static());
+            if of.kind == TypeKind::Primitive {
+                out.add(&format!("{}{}", alias(field), place.suffix), shape, value.clone().into_static());
                 continue;
             }
             let of = self.concrete(of, value);
-            let suffix = match &directives.slice {
-                None => place.suffix.to_owned(),
-                Some(path) => {
-                    let slice = slice_name(definitions, path, &of.name, value, index, &mut self.steps_left)?;
-                    format!(".{slice}{}", place.suffix)
-                }
-            };
-            let depth = place.depth + 1;
+            let suffix = self.suffix(&directives, of, value, index, place)?;
+            let within = Place { suffix: &suffix, depth: place.depth + 1, listed, ..place };
             if directives.flatten {
-                let listed = place.listed || (is_list && !directives.first);
-                let within = Place { resource: place.resource, listed, suffix: &suffix, depth };
                 self.object(value, of, &field.selection_set, out, within)?;
             } else {
                 let mut fields = Fields::default();
-                let within = Place { resource: place.resource, listed: false, suffix: "", depth };
-                self.object(value, of, &field.selection_set, &mut fields, within)?;
-                let name = format!("{}{suffix}", alias(field));
-                out.add(&name, shape, fields.finish()?.into());
+                self.object(
+                    value,
+                    of,
+                    &field.selection_set,
+                    &mut fields,
+                    Place { listed: false, suffix: "", ..within },
+                )?;
+                out.add(&format!("{}{suffix}", alias(field)), shape, fields.finish()?.into());
             }
         }
         Ok(())
+    }
+
+    /// What `@slice` adds to the name of a field for one of its values, before what is added already.
+    fn suffix(
+        &mut self,
+        directives: &Directives,
+        of: &TypeDefinition,
+        value: &Value<'_>,
+        index: usize,
+        place: Place<'_>,
+    ) -> Result<String, Failure> {
+        let Some(path) = &directives.slice else { return Ok(place.suffix.to_owned()) };
+        let slice = slice_name(self.scope.definitions, path, &of.name, value, index, &mut self.steps_left)?;
+        Ok(format!(".{slice}{}", place.suffix))
     }
 
     /// The type of a value: where a resource may be of any type (`contained`), what it says itself.
@@ -542,6 +388,21 @@ fn unresolved(optional: bool) -> Result<(), Failure> {
             let message = "a reference leads to nothing that is there to see; mark it (optional: true) to leave it out";
             Err(Failure::new(404, IssueCode::NotFound, message))
         }
+    }
+}
+
+/// Primitive values have no fields, others are asked for by theirs, and only lists take arguments.
+fn expect_fields(field: &Selected, of: &TypeDefinition, is_list: bool) -> Result<(), Failure> {
+    let name = &field.name;
+    match (of.kind == TypeKind::Primitive, field.selection_set.items.is_empty()) {
+        (true, false) => {
+            Err(refused(IssueCode::Structure, format!("'{name}' is a primitive value, which has no fields")))
+        }
+        (false, true) => expect_selection(field),
+        _ if !is_list && !field.arguments.is_empty() => {
+            Err(refused(IssueCode::NotSupported, format!("'{name}' is no list, so takes no arguments")))
+        }
+        _ => Ok(()),
     }
 }
 
