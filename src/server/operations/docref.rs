@@ -56,14 +56,15 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         let (mut query, _) = SearchQuery::parse(&act.app.definitions, SearchContext::of_type(TYPE), &filters)?;
         query.total = Total::None;
         query.count = if parameters.is_dated() { parameters.count } else { MOST_ENTRIES };
-        query.after = parameters.cursor.as_deref().map(|text| page_link::decode(text, search)).transpose()?;
+        query.after =
+            parameters.cursor.as_deref().map(|text| page_link::decode(&act.app.seal, text, search)).transpose()?;
         let page = act.reads.search(&act.access, &query).await?;
         found.extend(page.entries.into_iter().map(|entry| entry.version));
         if !parameters.is_dated() {
             found = newest_of_each_type(found)?;
         } else if let Some(next) = &page.next {
             let mut further = parameters.used.clone();
-            further.push((CURSOR.to_owned(), page_link::encode(search, next)?));
+            further.push((CURSOR.to_owned(), page_link::encode(&act.app.seal, search, next)?));
             links.push(("next", page_link::url(&act.app.base, PATH, &further)));
         }
     }

@@ -125,7 +125,7 @@ impl Sources {
         query.total = if search.counted { Total::Accurate } else { Total::None };
         let identity = page_link::identity(act, &format!("$graphql/{kind}"), &search.filters);
         let start: Start = match &search.cursor {
-            Some(text) => page_link::decode(text, identity)?,
+            Some(text) => page_link::decode(&act.app.seal, text, identity)?,
             None => Start::default(),
         };
         query.after = start.after;
@@ -141,8 +141,8 @@ impl Sources {
             total: page.total,
             offset: start.offset,
             size: query.count,
-            first: page_link::encode(identity, &Start::default())?,
-            next: next.map(|next| page_link::encode(identity, &next)).transpose()?,
+            first: page_link::encode(&act.app.seal, identity, &Start::default())?,
+            next: next.map(|next| page_link::encode(&act.app.seal, identity, &next)).transpose()?,
         })
     }
 

@@ -107,14 +107,7 @@ impl Run<'_> {
         out: &mut Fields,
         depth: usize,
     ) -> Result<(), Failure> {
-        for item in &selection.items {
-            self.spend(depth)?;
-            let Item::Field(field) = item else {
-                return Err(refused(IssueCode::NotSupported, "fragments are not taken on a Connection"));
-            };
-            if !self.scope.document.takes(&field.directives)? {
-                continue;
-            }
+        for field in self.plain_fields(selection, "a Connection", depth)? {
             let number = |value: i64| Some(Value::from(value));
             let value = match field.name.as_str() {
                 "count" => found.total.and_then(number),
@@ -149,14 +142,7 @@ impl Run<'_> {
         out: &mut Fields,
         depth: usize,
     ) -> Result<(), Failure> {
-        for item in &selection.items {
-            self.spend(depth)?;
-            let Item::Field(field) = item else {
-                return Err(refused(IssueCode::NotSupported, "fragments are not taken on an edge"));
-            };
-            if !self.scope.document.takes(&field.directives)? {
-                continue;
-            }
+        for field in self.plain_fields(selection, "an edge", depth)? {
             match field.name.as_str() {
                 "mode" => out.add(alias(field), Shape::One, "match".into()),
                 "score" => {}
@@ -165,5 +151,24 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The fields that a selection without fragments takes.
+    fn plain_fields<'s>(
+        &mut self,
+        selection: &'s Selection,
+        of: &str,
+        depth: usize,
+    ) -> Result<Vec<&'s Selected>, Failure> {
+        let mut fields = Vec::with_capacity(selection.items.len());
+        for item in &selection.items {
+            self.spend(depth)?;
+            match item {
+                Item::Field(field) if self.scope.document.takes(&field.directives)? => fields.push(field),
+                Item::Field(_) => {}
+                _ => return Err(refused(IssueCode::NotSupported, format!("fragments are not taken on {of}"))),
+            }
+        }
+        Ok(fields)
     }
 }
