@@ -53,7 +53,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let mut links = vec![("self", page_link::url(&act.app.base, PATH, &parameters.used))];
     if !parameters.on_demand {
         let filters = parameters.filters();
-        let (mut query, _) = SearchQuery::parse(&act.app.definitions, SearchContext::of_type(TYPE), &filters)?;
+        let (mut query, _) = SearchQuery::parse(&act.app.store.definitions(), SearchContext::of_type(TYPE), &filters)?;
         query.total = Total::None;
         query.count = if parameters.is_dated() { parameters.count } else { MOST_ENTRIES };
         query.after =

@@ -40,7 +40,7 @@ struct Parameters {
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = Parameters::read(act)?;
     let context = SearchContext::of_type(TYPE);
-    let (query, ignored) = SearchQuery::parse(&act.app.definitions, context, &parameters.filters)?;
+    let (query, ignored) = SearchQuery::parse(&act.app.store.definitions(), context, &parameters.filters)?;
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
         return Err(bad(&first.parameter, &first.reason));
     }

@@ -118,7 +118,7 @@ impl Sources {
         let kind = search.resource_type.as_str();
         let access = authorize(&act.app.policy, principal, Interaction::SearchType, Some(kind))?;
         let context = SearchContext::of_type(kind);
-        let (mut query, ignored) = SearchQuery::parse(&act.app.definitions, context, &search.filters)?;
+        let (mut query, ignored) = SearchQuery::parse(&act.app.store.definitions(), context, &search.filters)?;
         if let Some(first) = ignored.first() {
             return Err(refused(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason)));
         }

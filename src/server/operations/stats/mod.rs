@@ -82,7 +82,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
 /// The Observations with this code, of themselves or of a component, newest first.
 async fn observations(act: &Act<'_>, parameters: &Parameters, code: &Code) -> Result<Vec<Version>, Failure> {
     let filters = parameters.filters(code);
-    let (mut query, _) = SearchQuery::parse(&act.app.definitions, SearchContext::of_type(TYPE), &filters)?;
+    let (mut query, _) = SearchQuery::parse(&act.app.store.definitions(), SearchContext::of_type(TYPE), &filters)?;
     query.total = Total::None;
     query.count = MOST_OBSERVATIONS;
     let page = act.reads.search(&act.access, &query).await?;
