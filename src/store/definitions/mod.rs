@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 use crate::sql::uuid;
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, reindex};
 
 pub(crate) use effects::Effects;
 
@@ -105,7 +105,9 @@ impl Registry {
         registry.load(&mut client).await?;
         let behind = registry.current().behind.clone();
         if !behind.is_empty() {
-            let empty = without_rows(&client, tenant, &behind).await?;
+            // Where a job is to come, somebody may be about to store the first.
+            let unasked = reindex::without_job(&client, tenant, &behind).await?;
+            let empty = without_rows(&client, tenant, &unasked).await?;
             let definitions = registry.current().definitions.clone();
             let transaction = client.transaction().await?;
             mark(&transaction, tenant, &empty, &definitions).await?;

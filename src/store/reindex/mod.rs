@@ -130,6 +130,18 @@ pub(crate) async fn enqueue(client: &impl GenericClient, tenant: i32, types: &[S
     Ok(())
 }
 
+/// Those of the types that no job is to go through.
+pub(crate) async fn without_job(client: &impl GenericClient, tenant: i32, types: &[String]) -> Result<Vec<String>> {
+    if types.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT t FROM unnest($2::text[]) t WHERE NOT EXISTS (
+                   SELECT FROM reindex_job j WHERE j.tenant = $1 AND j.state IN ('queued', 'running')
+                   AND t = ANY (j.types[j.place + 1:]))";
+    let rows = client.query(sql, &[&tenant, &types]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, tokio_postgres::Error>>()?)
+}
+
 async fn insert(
     client: &impl GenericClient,
     tenant: i32,

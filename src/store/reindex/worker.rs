@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::batch::{self, Place};
-use super::{Job, enqueue};
+use super::{Job, enqueue, without_job};
 use crate::definitions::{Snapshot, announce, mark, without_rows};
 use crate::store::now;
 use crate::{Error, Result, Store};
@@ -116,15 +116,7 @@ impl Store {
     /// Asks for a job where types are behind the definitions in force and no job will see to it.
     async fn enqueue_missing(&self, client: &impl GenericClient) -> Result<()> {
         let snapshot = self.registry().current();
-        let behind = &snapshot.behind;
-        if behind.is_empty() {
-            return Ok(());
-        }
-        let sql = "SELECT t FROM unnest($2::text[]) t WHERE NOT EXISTS (
-                       SELECT FROM reindex_job j WHERE j.tenant = $1 AND j.state IN ('queued', 'running')
-                       AND t = ANY (j.types[j.place + 1:]))";
-        let rows = client.query(sql, &[&self.tenant(), behind]).await?;
-        let missing: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?;
+        let missing = without_job(client, self.tenant(), &snapshot.behind).await?;
         if missing.is_empty() { Ok(()) } else { enqueue(client, self.tenant(), &missing).await }
     }
 
