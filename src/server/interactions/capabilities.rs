@@ -141,7 +141,7 @@ fn resource(definitions: &Definitions, name: &str, including: Option<&Vec<String
         let interactions = coded(&RESOURCE_INTERACTIONS);
         let _ = write!(out, r#","interaction":{interactions},"versioning":"versioned-update","readHistory":true"#);
         out.push_str(r#","updateCreate":true,"conditionalCreate":true,"conditionalRead":"full-support""#);
-        out.push_str(r#","conditionalUpdate":true,"conditionalDelete":"single""#);
+        out.push_str(r#","conditionalUpdate":true,"conditionalDelete":"multiple""#);
     }
     let searched = |parameter: &&SearchParameter| {
         let known = !audit || AuditQuery::PARAMETERS.contains(&parameter.code.as_str());

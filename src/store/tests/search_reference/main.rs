@@ -8,6 +8,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod accesses;
 mod contexts;
 mod generate;
 mod reference;
@@ -107,6 +109,7 @@ async fn compare(seed: u64) {
         }
     }
     failures.extend(contexts::compare(&server.store, &access, &definitions, &world).await);
+    failures.extend(accesses::compare(&server.store, &access, &definitions, &resources, &mut random).await);
     server.stop().await;
     assert!(
         failures.is_empty(),
