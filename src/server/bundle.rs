@@ -51,6 +51,14 @@ impl BundleWriter {
         self.entry(&format!(r#"{full_url}"resource":{resource},"search":{{"mode":"{mode}"}}"#));
     }
 
+    /// Adds a match of a searchset with how well it fits, from 0 to 1 (R4 search.html#relevance).
+    pub fn scored_entry(&mut self, full_url: &str, resource: &str, score: f64) {
+        let full_url = quoted(full_url);
+        self.entry(&format!(
+            r#""fullUrl":{full_url},"resource":{resource},"search":{{"mode":"match","score":{score:.6}}}"#
+        ));
+    }
+
     /// The Bundle's text.
     pub fn finish(mut self) -> String {
         if self.entries > 0 {

@@ -229,3 +229,41 @@ fn text_beside_codes_and_what_urls_are_below() {
     assert_eq!(find("url"), ["root", "deeper", "beside", "none"]);
     assert_eq!(find("status,-url"), ["none", "beside", "deeper", "root"]);
 }
+
+/// R4 search.html#relevance: what fits best comes first, and says how well.
+#[test]
+fn words_rank_what_they_find() {
+    let client = Salus::shared().client("system/*.cruds");
+    let mark = "zirconium";
+    for (name, times) in [("once", 1), ("often", 6), ("thrice", 3)] {
+        let words = vec![mark; times].join(" ");
+        client.create(&json!({"resourceType": "Organization", "identifier": [{"value": "ranked"}], "name": name,
+            "text": {"status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{words}</div>")}}));
+    }
+    let ranked = |query: &str| {
+        let answer = client.get(&format!("Organization?identifier=ranked&{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let bundle = answer.json();
+        let entries = bundle["entry"].as_array().unwrap().clone();
+        entries
+            .iter()
+            .map(|entry| (entry["resource"]["name"].as_str().unwrap().to_owned(), entry["search"]["score"].as_f64()))
+            .collect::<Vec<_>>()
+    };
+    let names = |ranked: &[(String, Option<f64>)]| ranked.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let found = ranked(&format!("_text={mark}"));
+    assert_eq!(names(&found), ["often", "thrice", "once"]);
+    let scores: Vec<f64> = found.iter().map(|(_, score)| score.unwrap()).collect();
+    assert!(scores.windows(2).all(|two| two[0] > two[1]) && scores.iter().all(|score| (0.0..=1.0).contains(score)));
+    assert_eq!(names(&ranked(&format!("_text={mark}&_sort=_score"))), ["once", "thrice", "often"]);
+    let by_name = ranked(&format!("_text={mark}&_sort=name"));
+    assert_eq!(names(&by_name), ["often", "once", "thrice"]);
+    assert!(by_name.iter().all(|(_, score)| score.is_none()));
+    // Page by page in the same order.
+    let first = client.get(&format!("Organization?identifier=ranked&_content={mark}&_count=2")).json();
+    let next = first["link"].as_array().unwrap().iter().find(|link| link["relation"] == "next").unwrap();
+    let second = client.get(next["url"].as_str().unwrap()).json();
+    assert_eq!(second["entry"][0]["resource"]["name"], "once");
+    let strict = client.request("GET", "Organization?_sort=_score", &[("prefer", "handling=strict")], b"");
+    assert_eq!(strict.status, 400, "{}", strict.text);
+}

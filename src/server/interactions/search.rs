@@ -140,7 +140,10 @@ fn write(
             };
             let full_url = format!("{}/{}/{}", act.app.base, version.resource_type, version.id);
             let resource = shown.of(version.body.as_deref().unwrap_or("{}"), mode == "match");
-            bundle.search_entry(&full_url, &resource, mode);
+            match entry.score {
+                Some(score) => bundle.scored_entry(&full_url, &resource, score),
+                None => bundle.search_entry(&full_url, &resource, mode),
+            }
         }
     }
     if !ignored.is_empty() {

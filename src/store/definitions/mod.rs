@@ -34,7 +34,7 @@ pub(crate) const CHANNEL: &str = "salus_definitions";
 
 /// How facts are taken from resources, beside the definitions: counted up with every change of [`crate::facts`] that
 /// gives other facts of the same resource, so that stored ones are indexed anew.
-const EXTRACTION: &str = "1";
+const EXTRACTION: &str = "2";
 
 /// The definitions in force, and the state of the custom ones that they were made from.
 pub(crate) struct Snapshot {

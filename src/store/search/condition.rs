@@ -49,13 +49,8 @@ pub(crate) enum Condition {
         /// How the text must match.
         test: BodyTest,
     },
-    /// These words stand in the narrative, or anywhere, as `websearch_to_tsquery` takes them.
-    Words {
-        /// Whether only the narrative counts.
-        narrative: bool,
-        /// The words.
-        query: String,
-    },
+    /// These words stand in the row.
+    Words(WordTest),
     /// The row has a position so far away at most (degrees, metres).
     Near { latitude: f64, longitude: f64, metres: f64 },
     /// The row is one of these.
@@ -85,6 +80,15 @@ pub(crate) enum Condition {
         /// What is asked of the source.
         of: Box<Clause>,
     },
+}
+
+/// Words that stand in the narrative, or anywhere, as `websearch_to_tsquery` takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WordTest {
+    /// Whether only the narrative counts.
+    pub narrative: bool,
+    /// The words.
+    pub query: String,
 }
 
 /// How a string must match. `value`s are normalised, except for `Exact`.
@@ -119,7 +123,7 @@ impl Condition {
     /// Whether anything but the facts and the index has to be asked.
     pub fn asks_body(&self) -> bool {
         match self {
-            Self::Body { .. } | Self::Words { .. } | Self::Near { .. } => true,
+            Self::Body { .. } | Self::Words(_) | Self::Near { .. } => true,
             Self::All(all) | Self::Any(all) => all.iter().any(Self::asks_body),
             Self::Not(not) => not.asks_body(),
             Self::Chain { of, .. } | Self::ReverseChain { of, .. } => of.condition.asks_body(),
@@ -168,9 +172,10 @@ impl Condition {
                 test.write(&format!("{text}.value"), sql);
                 sql.push(")");
             }
-            Self::Words { narrative, query } => {
-                sql.push(if *narrative { "narrative_words(" } else { "body_words(" }).push(row).push(".body) @@ ");
-                sql.push("websearch_to_tsquery('simple', ").bind(query.as_str()).push(")");
+            Self::Words(test) => {
+                test.write_words(row, sql);
+                sql.push(" @@ ");
+                test.write_query(sql);
             }
             Self::Near { latitude, longitude, metres } => {
                 sql.push("coalesce(metres_to(").push(row).push(".body, ").bind(*latitude).push(", ");
@@ -227,7 +232,7 @@ impl Condition {
             Self::Everything | Self::Nothing | Self::Range { .. } | Self::Text { .. } | Self::Rows(_) => false,
             Self::All(all) | Self::Any(all) => all.iter().any(Self::needs_row),
             Self::Not(not) => not.needs_row(),
-            Self::Words { .. } | Self::Near { .. } => true,
+            Self::Words(_) | Self::Near { .. } => true,
             Self::AnyFact(_)
             | Self::Body { .. }
             | Self::OfType(_)
@@ -244,7 +249,7 @@ impl Condition {
             Self::Everything => true,
             Self::Nothing
             | Self::Body { .. }
-            | Self::Words { .. }
+            | Self::Words(_)
             | Self::Near { .. }
             | Self::Chain { .. }
             | Self::ReverseChain { .. }
@@ -261,6 +266,18 @@ impl Condition {
             Self::Rows(rows) => rows.contains(&facts.rid),
             Self::OfType(name) => facts.keys.contains(&type_key(name)),
         }
+    }
+}
+
+impl WordTest {
+    /// Appends all words of a row that count.
+    pub fn write_words(&self, row: &str, sql: &mut Sql) {
+        sql.push(if self.narrative { "narrative_words(" } else { "body_words(" }).push(row).push(".body)");
+    }
+
+    /// Appends the words that are searched.
+    pub fn write_query(&self, sql: &mut Sql) {
+        sql.push("websearch_to_tsquery('simple', ").bind(self.query.as_str()).push(")");
     }
 }
 

@@ -51,7 +51,7 @@ impl Store {
             }
             for version in found {
                 if known.insert(key(&version)) {
-                    page.entries.push(Entry { mode: EntryMode::Include, version });
+                    page.entries.push(Entry { mode: EntryMode::Include, score: None, version });
                 }
             }
         }

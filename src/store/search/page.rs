@@ -5,7 +5,7 @@ use salus_access::Access;
 use tokio_postgres::Row;
 
 use super::query::{SearchQuery, Total};
-use super::sort::{Cursor, CursorValue};
+use super::sort::{Cursor, CursorValue, SortBy};
 use super::statement::Compiled;
 use crate::predicate::View;
 use crate::row::Version;
@@ -26,6 +26,8 @@ pub enum EntryMode {
 pub struct Entry {
     /// Why it is here.
     pub mode: EntryMode,
+    /// How well it fits the words that were searched and sorted by, from 0 to 1.
+    pub score: Option<f64>,
     /// The resource.
     pub version: Version,
 }
@@ -74,9 +76,12 @@ impl Store {
             let rows = run(client, &sql).await?;
             let more = rows.len() as i64 > query.count;
             whole &= !more;
+            let scored = compiled.sort.iter().position(|key| matches!(key.by, SortBy::Score(_)));
             for row in rows.iter().take(usize::try_from(query.count).unwrap_or(usize::MAX)) {
                 let version = Version::from_row(row, 1 + compiled.sort.len())?;
-                page.entries.push(Entry { mode: EntryMode::Match, version });
+                let score = scored.map(|position| row.try_get::<_, i64>(1 + position)).transpose()?;
+                let score = score.map(|millionths| millionths as f64 / 1e6);
+                page.entries.push(Entry { mode: EntryMode::Match, score, version });
             }
             page.next = if more {
                 rows.get(page.entries.len() - 1).map(|row| cursor(row, &compiled)).transpose()?

@@ -5,14 +5,14 @@ use salus_fhir::search::{ParameterType, SearchParameter};
 use salus_fhir::{Definitions, Key};
 
 use super::bounds::natural_key;
-use super::condition::Condition;
+use super::condition::{Condition, WordTest};
 use super::context::{CompartmentOf, SearchContext};
 use super::merge::merge;
 use super::plan::{Codes, OnePatient};
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
-use super::{chain, compile, reference, sort, token};
+use super::{chain, compile, reference, sort, token, words};
 use crate::facts::{natural_date_parameters, parameter_key, stored_as};
 use crate::predicate::View;
 use crate::{Error, Result};
@@ -145,6 +145,20 @@ impl SearchQuery {
                 ignored.push(Ignored { parameter: name.clone(), value: value.clone(), reason });
             }
         }
+        let words = query.words()?;
+        let by_score = |key: &SortKey| matches!(key.by, SortBy::Score(_));
+        if words.is_empty() && query.sort.iter().any(by_score) {
+            let reason = "there is a score only where '_text' or '_content' is searched".to_owned();
+            ignored.push(Ignored { parameter: "_sort".to_owned(), value: sort_of(parameters), reason });
+            query.sort.retain(|key| !by_score(key));
+        }
+        for key in query.sort.iter_mut().filter(|key| by_score(key)) {
+            key.by = SortBy::Score(words.clone());
+        }
+        if query.sort.is_empty() && !words.is_empty() {
+            // Who searches for words wants what fits them best.
+            query.sort.push(SortKey { by: SortBy::Score(words), descending: true });
+        }
         if query.sort.is_empty() {
             // Of the whole server nobody wants the order in which things happened at the cost of seeing all of them.
             let by = match query.filters.is_empty() && query.context.compartment.is_none() {
@@ -154,6 +168,17 @@ impl SearchQuery {
             query.sort.push(SortKey { by, descending: true });
         }
         Ok((query, ignored))
+    }
+
+    /// The words that are searched, of all parameters that search them.
+    fn words(&self) -> Result<Vec<WordTest>> {
+        let of = |(name, value): &(ParameterName, String)| match name {
+            ParameterName::Plain { code, modifier: None } if matches!(code.as_str(), "_text" | "_content") => {
+                words::tests(code, value)
+            }
+            _ => Ok(Vec::new()),
+        };
+        Ok(self.filters.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Leaves only what happened from `start` to `end`, dates as FHIR writes them, both included, and what tells no
@@ -364,6 +389,12 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
         [filter] => filter.compartment,
         _ => None,
     }
+}
+
+/// The order asked for, as it was sent.
+fn sort_of(parameters: &[(String, String)]) -> String {
+    let asked = parameters.iter().filter(|(name, _)| name == "_sort").map(|(_, value)| value.as_str());
+    asked.collect::<Vec<_>>().join(",")
 }
 
 fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::result::Result<Include, String> {

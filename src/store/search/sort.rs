@@ -4,6 +4,7 @@ use salus_fhir::search::{ParameterType, Part, SearchParameter};
 use salus_fhir::{Definitions, Key};
 use serde::{Deserialize, Serialize};
 
+use super::condition::WordTest;
 use crate::facts::{is_ranged, natural_date_parameters, parameter_key, stored_as};
 use crate::sql::Sql;
 
@@ -30,6 +31,8 @@ pub(crate) enum SortBy {
     Range(Vec<Key>),
     /// A string parameter, likewise.
     Text(Vec<Key>),
+    /// How well a resource fits the words that are searched (`_score`), in millionths.
+    Score(Vec<WordTest>),
     /// A parameter whose values stand where these paths of SQL/JSON lead, by their text, likewise.
     Body(Vec<String>),
 }
@@ -81,6 +84,18 @@ impl SortKey {
                     .push(row);
                 sql.push(".tenant AND x.rid = ").push(row).push(".rid AND x.key = ANY(");
                 sql.bind(keys.as_slice()).push(")), ").bind(self.last_text()).push(")");
+            }
+            SortBy::Score(tests) => {
+                sql.push("(1000000 * greatest(0");
+                for test in tests {
+                    sql.push(", ts_rank(");
+                    test.write_words(row, sql);
+                    sql.push(", ");
+                    test.write_query(sql);
+                    // 32: from 0 to 1.
+                    sql.push(", 32)");
+                }
+                sql.push("))::int8");
             }
             SortBy::Body(paths) => {
                 sql.push("coalesce((SELECT ").push(best).push("(lower(x.value)) FROM body_texts(").push(row);
@@ -165,6 +180,8 @@ fn key(definitions: &Definitions, resource_type: &str, text: &str) -> std::resul
     let by = match code {
         "_id" => SortBy::Id,
         "_lastUpdated" => SortBy::Updated,
+        // The words are those of the search's other parameters.
+        "_score" => SortBy::Score(Vec::new()),
         code => {
             let parameter: &SearchParameter = definitions
                 .search()

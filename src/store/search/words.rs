@@ -7,7 +7,7 @@
 use salus_fhir::search::query::{Modifier, StringQuery};
 
 use super::compile::{each, unsupported};
-use super::condition::Condition;
+use super::condition::{Condition, WordTest};
 use super::start::Clause;
 use crate::Result;
 
@@ -16,10 +16,14 @@ pub(super) fn words(code: &str, modifier: Option<&Modifier>, value: &str) -> Res
     if modifier.is_some() {
         return Err(unsupported(code, "this modifier"));
     }
-    let queries = each(code, value, |one| Ok(websearch(&StringQuery::parse(one)?.exact)))?;
-    let narrative = code == "_text";
-    let any = queries.into_iter().map(|query| Condition::Words { narrative, query }).collect();
+    let any = tests(code, value)?.into_iter().map(Condition::Words).collect();
     Ok(Clause::filter(Condition::Any(any)))
+}
+
+/// What a value of `_text` or `_content` asks: any of these.
+pub(super) fn tests(code: &str, value: &str) -> Result<Vec<WordTest>> {
+    let queries = each(code, value, |one| Ok(websearch(&StringQuery::parse(one)?.exact)))?;
+    Ok(queries.into_iter().map(|query| WordTest { narrative: code == "_text", query }).collect())
 }
 
 /// In the language of `websearch_to_tsquery`, where words stand for all of them without an `and`.
