@@ -37,6 +37,7 @@ mod search_parameter;
 mod search_reference;
 mod search_result;
 mod search_string;
+mod search_terminology;
 mod search_token;
 mod smart;
 mod stats;

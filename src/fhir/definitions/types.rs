@@ -218,6 +218,11 @@ impl Types {
         self.code_sets.get(binding.codes? as usize)
     }
 
+    /// The codes of the value set with this URL, where some required binding has it and they are known.
+    pub fn code_set(&self, value_set: &str) -> Option<&CodeSet> {
+        self.code_sets.iter().find(|set| set.value_set == value_set)
+    }
+
     /// The element behind a JSON property of a type, and which of its types it has there.
     pub fn element(&self, type_name: &str, property: &str) -> Option<(&ElementDefinition, &TypeRef)> {
         self.get(type_name)?.property(property)

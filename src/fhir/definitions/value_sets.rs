@@ -43,6 +43,11 @@ impl CodeSet {
         self.codes.iter().map(|(code, _)| code.as_str())
     }
 
+    /// All codes with their systems.
+    pub fn codings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.codes.iter().map(|(code, index)| (self.systems[usize::from(*index)].as_str(), code.as_str()))
+    }
+
     fn position(&self, code: &str) -> Option<usize> {
         let start = self.codes.partition_point(|(present, _)| present.as_str() < code);
         self.codes.get(start).filter(|(present, _)| present == code).map(|_| start)

@@ -28,6 +28,7 @@ mod reference;
 mod sort;
 mod start;
 mod statement;
+mod terminology;
 mod text;
 mod token;
 mod words;

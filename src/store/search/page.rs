@@ -63,6 +63,7 @@ impl Store {
         view: &View<'_>,
         query: &SearchQuery,
     ) -> Result<Page> {
+        let query = &*query.with_codes(self, client, view).await?;
         let compiled = query.compile(view)?;
         if let Some(cursor) = &query.after
             && !cursor.fits(&compiled.sort)

@@ -70,7 +70,7 @@ impl Ignored {
 pub struct SearchQuery {
     /// Where it looks.
     pub context: SearchContext,
-    filters: Vec<(ParameterName, String)>,
+    pub(super) filters: Vec<(ParameterName, String)>,
     /// The order.
     pub(crate) sort: Vec<SortKey>,
     /// Most matches of the page; 0 for none but the total.
