@@ -44,14 +44,13 @@ impl Store {
         let natural = SortKey { by: SortBy::Natural, descending: true };
         let mut query = query.clone();
         query.sort = vec![natural];
-        let view = self.view(access);
+        let (view, client) = (self.view(access), self.client().await?);
         let mut sql = Sql::default();
         sql.push("SELECT w.* FROM (SELECT v.*, rank() OVER (PARTITION BY ").push(CODE_SET);
         sql.push(" ORDER BY v.s0 DESC) AS place FROM (");
-        query.compile(&view)?.write_all(&view, &mut sql);
+        query.with_codes(self, &client, &view).await?.compile(&view)?.write_all(&view, &mut sql);
         sql.push(") v) w WHERE w.place <= ").bind(newest);
         sql.push(" ORDER BY w.s0 DESC, w.rid LIMIT ").bind(most + 1);
-        let client = self.client().await?;
         let dated = |row: &tokio_postgres::Row| Ok(Dated { at: row.try_get(1)?, version: Version::from_row(row, 2)? });
         run(&client, &sql).await?.iter().map(dated).collect()
     }

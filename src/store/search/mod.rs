@@ -3,7 +3,8 @@
 //!
 //! [`query`] reads the parameters of a request, [`context`] says where it looks, [`compile`] turns each parameter into
 //! a condition and a place to start from, with a module for each type of parameter and [`merge`] where there are several
-//! types. [`plan`] picks the start, [`statement`] and [`count`](mod@count) write the SQL, [`page`] runs it, [`include`]
+//! types. [`terminology`] writes out sets of codes before that. [`intervals`] and [`bounds`] say which stretches of an
+//! index dates and numbers are found in. [`plan`] picks the start, [`statement`] and [`count`](mod@count) write the SQL, [`page`] runs it, [`include`]
 //! fetches what the matches point at and what points at them.
 
 mod bounds;
