@@ -1,7 +1,7 @@
 //! Search: parsed parameters become [`Condition`]s, conditions become one statement that carries the
 //! access predicate.
 //!
-//! [`query`] reads the parameters of a request, [`context`] says where it looks, [`compile`] turns each parameter into
+//! [`query`] reads the parameters of a request, [`known`] says which there are, [`context`] says where it looks, [`compile`] turns each parameter into
 //! a condition and a place to start from, with a module for each type of parameter and [`merge`] where there are several
 //! types. [`terminology`] writes out sets of codes before that. [`intervals`] and [`bounds`] say which stretches of an
 //! index dates and numbers are found in. [`plan`] picks the start, [`statement`] and [`count`](mod@count) write the SQL, [`page`] runs it, [`include`]
@@ -18,6 +18,7 @@ mod filter;
 mod in_use;
 mod include;
 mod intervals;
+mod known;
 mod lastn;
 mod merge;
 mod near;
