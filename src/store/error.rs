@@ -4,7 +4,7 @@ use salus_fhir::outcome::Issue;
 use salus_fhir::patch::PatchError;
 
 /// A failure of a store function. The doc comment of each variant names the HTTP status and the
-/// OperationOutcome issue code it becomes (`src/server/error.rs` maps them).
+/// OperationOutcome issue code it becomes (`src/server/failure.rs` maps them).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,9 +26,9 @@ pub enum Error {
         /// The version that records the deletion.
         version: i32,
     },
-    /// 412 `conflict`: `If-Match` names another version than the current one.
+    /// 412 `conflict`: `If-Match` names another version than the current one, or `If-None-Match: *` finds one.
     #[error(
-        "{resource_type}/{id} is at version {current}, not at the version If-Match names; read it again and repeat the change"
+        "{resource_type}/{id} is at version {current}, which is not what If-Match or If-None-Match asks for; read it again and repeat the change"
     )]
     VersionConflict {
         /// Type of the resource.

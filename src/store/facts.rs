@@ -214,7 +214,13 @@ impl Facts {
         facts
             .keys
             .extend(consent_keys::row_label_keys(labels.iter().map(|(system, code)| (system.as_str(), code.as_str()))));
-        add_codes(resource, &mut facts.keys);
+        for (name, member) in resource.as_object().into_iter().flat_map(|members| members.iter()) {
+            // What a Consent rules on is not what it tells of its patient: it would hide itself from whom it binds, and
+            // could not be withdrawn.
+            if (resource_type, name) != ("Consent", "provision") {
+                add_codes(member, &mut facts.keys);
+            }
+        }
         facts.keep_entries_apart();
         facts.order_keys();
         facts.strings.dedup();

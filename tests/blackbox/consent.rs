@@ -212,6 +212,21 @@ fn all_pages(client: &Client, path: &str) -> Vec<String> {
     ids
 }
 
+/// What a Consent forbids is not about the Consent: who is bound by it reads it, and may withdraw it.
+#[test]
+fn a_consent_about_a_code_does_not_hide_itself() {
+    let ward = Ward::new();
+    let id = ward.give(deny_special());
+    assert_eq!(ward.seen_by(&ward.researcher).len(), 7);
+    let consent = ward.researcher.get(&format!("Consent/{id}"));
+    assert_eq!(consent.status, 200, "{}", consent.text);
+    let mut withdrawn = consent.json();
+    withdrawn["status"] = json!("inactive");
+    let answer = ward.researcher.put(&format!("Consent/{id}"), &withdrawn.to_string());
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(ward.seen_by(&ward.researcher).len(), 10);
+}
+
 /// A page link made for one client is none for another, nor is the place it holds.
 #[test]
 fn a_page_link_opens_nothing_for_another_client() {

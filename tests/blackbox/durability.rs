@@ -230,3 +230,21 @@ fn postmaster(salus: &Salus) -> u32 {
     let file = find(&salus.data_dir.join("postgres")).expect("postmaster.pid");
     std::fs::read_to_string(file).unwrap().lines().next().unwrap().trim().parse().unwrap()
 }
+
+/// What its own Consents withhold from the loading client does not keep a load from going on.
+#[test]
+fn a_demo_load_that_was_killed_goes_on() {
+    let mut salus = Salus::start();
+    salus.kill();
+    salus.begin(&["--demo"]);
+    let begun = Instant::now();
+    while !salus.log().contains("41 of 102 bundles") {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{}", salus.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    salus.kill();
+    salus.launch(&["--demo"]);
+    assert!(salus.log().contains("demo data loaded"), "{}", salus.log());
+    let client = salus.client("system/Patient.rs");
+    assert_eq!(client.get("Patient?_summary=count").json()["total"], 100);
+}

@@ -72,12 +72,7 @@ impl Salus {
 
     /// Starts the process again after [`Self::kill`], on the same address.
     pub fn launch(&mut self, arguments: &[&str]) {
-        let listen = self.origin.trim_start_matches("http://").to_owned();
-        let mut words = vec!["serve".to_owned(), "--listen".to_owned(), listen];
-        words.extend(["--data-dir".to_owned(), self.data_dir.to_string_lossy().into_owned()]);
-        words.extend(arguments.iter().map(|&word| word.to_owned()));
-        std::fs::create_dir_all(&self.data_dir).unwrap();
-        self.process = Some(spawn(words, self.settings.clone(), self.data_dir.join("server.log")));
+        self.begin(arguments);
         let begun = Instant::now();
         while self.get_open("/health/ready").status != 200 {
             let process = self.process.as_mut().unwrap();
@@ -89,6 +84,16 @@ impl Salus {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Starts the process without waiting for it to be ready.
+    pub fn begin(&mut self, arguments: &[&str]) {
+        let listen = self.origin.trim_start_matches("http://").to_owned();
+        let mut words = vec!["serve".to_owned(), "--listen".to_owned(), listen];
+        words.extend(["--data-dir".to_owned(), self.data_dir.to_string_lossy().into_owned()]);
+        words.extend(arguments.iter().map(|&word| word.to_owned()));
+        std::fs::create_dir_all(&self.data_dir).unwrap();
+        self.process = Some(spawn(words, self.settings.clone(), self.data_dir.join("server.log")));
     }
 
     /// What the server wrote.

@@ -9,6 +9,7 @@ use super::search::all_parameters;
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::interactions::page_link::{self, CURSOR};
 use crate::request::Body;
 use crate::response::FhirResponse;
 use crate::shown::Shown;
@@ -41,9 +42,7 @@ async fn read(act: &Act<'_>) -> Result<Done, Failure> {
 
 async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = all_parameters(act)?;
-    let cursor = parameters.iter().find(|(name, _)| name == "_cursor").map(|(_, value)| value.parse::<i64>());
-    let cursor = cursor.transpose().map_err(|_| Failure::from(salus_store::Error::PageLink))?;
-    let mut filters: Vec<(String, String)> = parameters.into_iter().filter(|(name, _)| name != "_cursor").collect();
+    let (cursor, mut filters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == CURSOR);
     match &act.route.compartment {
         None => {}
         Some(of) if of.owner == "Patient" => filters.push(("patient".to_owned(), of.id.clone())),
@@ -55,7 +54,9 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     let (mut query, mut ignored) = AuditQuery::parse(&filters, crate::account::now())?;
     let (shown, inapplicable) = Shown::read(&act.app.definitions, &["AuditEvent"], &filters)?;
     ignored.extend(inapplicable);
-    query.after = cursor;
+    let identity = page_link::identity(act, "AuditEvent", &filters);
+    let cursor = cursor.first().map(|(_, text)| page_link::decode(&act.app.seal, text, identity));
+    query.after = cursor.transpose()?;
     if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
         return Err(Failure::new(400, IssueCode::NotSupported, first.reason.clone()));
     }
@@ -68,7 +69,9 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     let query_text = form_urlencoded::Serializer::new(String::new()).extend_pairs(used).finish();
     let own = format!("{}/AuditEvent?{query_text}", act.app.base);
     let mut links = vec![("self", own.clone())];
-    links.extend(page.next.map(|next| ("next", format!("{own}&_cursor={next}"))));
+    if let Some(next) = page.next {
+        links.push(("next", format!("{own}&{CURSOR}={}", page_link::encode(&act.app.seal, identity, &next)?)));
+    }
     bundle.links(&links);
     for event in &page.events {
         let full_url = format!("{}/AuditEvent/{}", act.app.base, event.seq);
