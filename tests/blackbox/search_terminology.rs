@@ -42,6 +42,12 @@ fn world() -> Client {
         json!({"include": [{"valueSet": [format!("{SETS}/terms-below"), format!("{SETS}/terms-listed|1")]}]}),
     );
     set("terms-none", json!({"include": [of(&["nothing-has-this"])], "exclude": [of(&["nothing-has-this"])]}));
+    let many = |count: usize| {
+        let concepts: Vec<Value> = (0..count).map(|number| json!({"code": format!("n{number}")})).collect();
+        json!({"include": [of(&["lung"]), {"system": SYSTEM, "concept": concepts}]})
+    };
+    set("terms-many", many(4000));
+    set("terms-too-many", many(5000));
     set("terms-circle", json!({"include": [{"valueSet": [format!("{SETS}/terms-circle")]}]}));
     set(
         "terms-filtered",
@@ -79,6 +85,7 @@ fn codes_by_the_sets_and_hierarchies_they_are_in() {
     assert_eq!(find("code:in=ValueSet/terms-all"), "cor-pulmonale failure heart infarct lung stemi");
     assert_eq!(find("code:in=ValueSet/terms-of-sets"), "stemi");
     assert_eq!(find("code:in=ValueSet/terms-none"), "");
+    assert_eq!(find("code:in=ValueSet/terms-many"), "lung");
     assert_eq!(find("code:in=ValueSet/terms-none,ValueSet/terms-listed"), "lung stemi");
     assert_eq!(find("code:not-in=ValueSet/terms-below"), "failure lung uncoded");
     assert_eq!(find(&format!("code:below={SYSTEM}|infarct")), "infarct stemi");
@@ -104,6 +111,7 @@ fn sets_that_cannot_be_listed_are_refused_with_the_reason() {
         ("code:in=http://elsewhere.test/ValueSet/1", "not known here"),
         ("code:in=ValueSet/terms-circle", "without end"),
         ("code:in=ValueSet/terms-filtered", "colour"),
+        ("code:in=ValueSet/terms-too-many", "5000 is the most"),
         ("code:below=lung", "with its system"),
         (&format!("code:below={SYSTEM}|unheard-of"), "no code"),
         ("code:below=http://snomed.info/sct|38341003", "not known here"),

@@ -27,22 +27,6 @@ impl Decimal {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Parts::read(text).and_then(|parts| parts.decimal(text)).ok_or(ParseError { datatype: "decimal" })
     }
-
-    /// The value as it stands in index columns: `[s, s + 1)` where `s` is its [`sortable_f64`].
-    pub fn point(&self) -> Interval<i64> {
-        point(self.value)
-    }
-
-    /// The implied interval as it stands in index columns.
-    pub fn implied_sortable(&self) -> Interval<i64> {
-        Interval::new(sortable_f64(self.implied.low), sortable_f64(self.implied.high))
-    }
-}
-
-/// The sortable interval that holds just `value`.
-pub(crate) fn point(value: f64) -> Interval<i64> {
-    let sortable = sortable_f64(value);
-    Interval::new(sortable, sortable.saturating_add(1))
 }
 
 /// Maps a double to an integer so that integers compare as the doubles do; neighbours map to

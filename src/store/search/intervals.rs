@@ -152,7 +152,7 @@ impl IntervalTest {
         self.0.iter().any(|ends| ends.hold(low, high))
     }
 
-    /// Appends the test of the entries `entry` of `search_index`, of which it must be a join's last condition.
+    /// Appends that an entry of `search_index`, of this alias, passes.
     pub fn write(&self, entry: &str, sql: &mut Sql) {
         let (low, high) = (format!("{entry}.low"), format!("{entry}.high"));
         if self.0.len() > FEW {
@@ -181,7 +181,7 @@ impl IntervalTest {
     }
 }
 
-/// Appends the condition on the entries `s` of `search_index` that they are in the stretch `k`.
+/// That entries `s` of `search_index` are in the stretch `k`.
 pub(super) const IN_STRETCH: &str = "s.high IS NOT NULL AND width_class(s.low, s.high) = k.class \
     AND s.low BETWEEN k.a AND k.b AND s.high BETWEEN k.c AND k.d";
 

@@ -138,23 +138,14 @@ impl SearchQuery {
         for (_, value) in parameters.iter().filter(|(name, _)| takes_types && name == "_type") {
             query.context.narrow(definitions, value)?;
         }
+        let words = words_of(parameters)?;
         for (name, value) in parameters.iter().filter(|(name, _)| !(takes_types && name == "_type")) {
             if PRESENTATION.contains(&name.as_str()) {
                 continue;
             }
-            if let Err(reason) = query.read(definitions, name, value)? {
+            if let Err(reason) = query.read(definitions, &words, name, value)? {
                 ignored.push(Ignored { parameter: name.clone(), value: value.clone(), reason });
             }
-        }
-        let words = query.words()?;
-        let by_score = |key: &SortKey| matches!(key.by, SortBy::Score(_));
-        if words.is_empty() && query.sort.iter().any(by_score) {
-            let reason = "there is a score only where '_text' or '_content' is searched".to_owned();
-            ignored.push(Ignored { parameter: "_sort".to_owned(), value: sort_of(parameters), reason });
-            query.sort.retain(|key| !by_score(key));
-        }
-        for key in query.sort.iter_mut().filter(|key| by_score(key)) {
-            key.by = SortBy::Score(words.clone());
         }
         if query.sort.is_empty() && !words.is_empty() {
             // Who searches for words wants what fits them best.
@@ -169,17 +160,6 @@ impl SearchQuery {
             query.sort.push(SortKey { by, descending: true });
         }
         Ok((query, ignored))
-    }
-
-    /// The words that are searched, of all parameters that search them.
-    fn words(&self) -> Result<Vec<WordTest>> {
-        let of = |(name, value): &(ParameterName, String)| match name {
-            ParameterName::Plain { code, modifier: None } if matches!(code.as_str(), "_text" | "_content") => {
-                words::tests(code, value)
-            }
-            _ => Ok(Vec::new()),
-        };
-        Ok(self.filters.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Leaves only what happened from `start` to `end`, dates as FHIR writes them, both included, and what tells no
@@ -201,8 +181,15 @@ impl SearchQuery {
         self.filters.is_empty() && self.context.compartment.is_none()
     }
 
-    /// Reads one parameter; the inner error is the reason to leave it out.
-    fn read(&mut self, definitions: &Definitions, name: &str, value: &str) -> Result<std::result::Result<(), String>> {
+    /// Reads one parameter; the inner error is the reason to leave it out, as a whole. `words` are those that the search
+    /// looks for.
+    fn read(
+        &mut self,
+        definitions: &Definitions,
+        words: &[WordTest],
+        name: &str,
+        value: &str,
+    ) -> Result<std::result::Result<(), String>> {
         let bad = |message: &str| Error::Search { parameter: name.to_owned(), message: message.to_owned() };
         match name {
             "_count" => {
@@ -220,11 +207,13 @@ impl SearchQuery {
                 }
             }
             "_sort" => {
-                for one in value.split(',').filter(|one| !one.is_empty()) {
-                    match sort::keys(definitions, &self.context.types, one) {
-                        Ok(key) => self.sort.push(key),
-                        Err(reason) => return Ok(Err(reason)),
-                    }
+                let keys = value.split(',').filter(|one| !one.is_empty());
+                match keys
+                    .map(|one| sort::keys(definitions, &self.context.types, words, one))
+                    .collect::<std::result::Result<_, String>>()
+                {
+                    Ok(keys) => self.sort.extend::<Vec<SortKey>>(keys),
+                    Err(reason) => return Ok(Err(reason)),
                 }
             }
             name if name == "_include" || name.starts_with("_include:") => {
@@ -344,10 +333,11 @@ fn only_compartment(view: &View<'_>, resource_type: &str) -> Option<Key> {
     }
 }
 
-/// The order asked for, as it was sent.
-fn sort_of(parameters: &[(String, String)]) -> String {
-    let asked = parameters.iter().filter(|(name, _)| name == "_sort").map(|(_, value)| value.as_str());
-    asked.collect::<Vec<_>>().join(",")
+/// The words that are searched, by all parameters that search them.
+fn words_of(parameters: &[(String, String)]) -> Result<Vec<WordTest>> {
+    let searched =
+        parameters.iter().filter(|(name, value)| matches!(name.as_str(), "_text" | "_content") && !value.is_empty());
+    Ok(searched.map(|(name, value)| words::tests(name, value)).collect::<Result<Vec<_>>>()?.concat())
 }
 
 fn read_include(definitions: &Definitions, name: &str, value: &str) -> std::result::Result<Include, String> {

@@ -163,8 +163,13 @@ impl Cursor {
 }
 
 /// A key that says the same of resources of all the types.
-pub(super) fn keys(definitions: &Definitions, types: &[String], text: &str) -> std::result::Result<SortKey, String> {
-    let mut keys = types.iter().map(|name| key(definitions, name, text));
+pub(super) fn keys(
+    definitions: &Definitions,
+    types: &[String],
+    words: &[WordTest],
+    text: &str,
+) -> std::result::Result<SortKey, String> {
+    let mut keys = types.iter().map(|name| key(definitions, name, words, text));
     let first = keys.next().unwrap_or_else(|| Err("there is nothing to sort".to_owned()))?;
     match keys.all(|key| key.as_ref() == Ok(&first)) {
         true => Ok(first),
@@ -172,7 +177,12 @@ pub(super) fn keys(definitions: &Definitions, types: &[String], text: &str) -> s
     }
 }
 
-fn key(definitions: &Definitions, resource_type: &str, text: &str) -> std::result::Result<SortKey, String> {
+fn key(
+    definitions: &Definitions,
+    resource_type: &str,
+    words: &[WordTest],
+    text: &str,
+) -> std::result::Result<SortKey, String> {
     let (code, descending) = match text.strip_prefix('-') {
         Some(code) => (code, true),
         None => (text, false),
@@ -180,8 +190,10 @@ fn key(definitions: &Definitions, resource_type: &str, text: &str) -> std::resul
     let by = match code {
         "_id" => SortBy::Id,
         "_lastUpdated" => SortBy::Updated,
-        // The words are those of the search's other parameters.
-        "_score" => SortBy::Score(Vec::new()),
+        "_score" if words.is_empty() => {
+            return Err("there is a score only where '_text' or '_content' is searched".to_owned());
+        }
+        "_score" => SortBy::Score(words.to_vec()),
         code => {
             let parameter: &SearchParameter = definitions
                 .search()

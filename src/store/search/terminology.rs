@@ -51,6 +51,9 @@ impl SearchQuery {
     ) -> Result<Cow<'q, Self>> {
         let mut query = Cow::Borrowed(self);
         for (position, (name, value)) in self.filters.iter().enumerate() {
+            if !matches!(name.modifier(), Some(Modifier::In | Modifier::NotIn | Modifier::Above | Modifier::Below)) {
+                continue;
+            }
             let types: Vec<&str> = self.context.types.iter().map(String::as_str).collect();
             let Some(modifier) = asks_for_a_set(&view.definitions, &types, name) else { continue };
             let terminology = Terminology { store, client, view, parameter: name.to_string() };

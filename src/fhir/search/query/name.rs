@@ -92,6 +92,14 @@ pub enum ParameterName {
 }
 
 impl ParameterName {
+    /// The modifier of the parameter that a chain or `_has` ends in, or of this one.
+    pub fn modifier(&self) -> Option<&Modifier> {
+        match self {
+            Self::Plain { modifier, .. } => modifier.as_ref(),
+            Self::Chain { rest, .. } | Self::Has { rest, .. } => rest.modifier(),
+        }
+    }
+
     /// Reads a name.
     ///
     /// # Errors
