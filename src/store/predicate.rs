@@ -7,8 +7,7 @@ use salus_access::consent::keys::{ABOVE_NORMAL, above_normal};
 use salus_access::{Access, ConsentView, DefaultPolicy, Effect, Permission, RowFilter};
 use salus_fhir::{Definitions, Key};
 
-use crate::search::Condition;
-use crate::search::compile;
+use crate::search::{Condition, FilterSets, compile};
 use crate::sql::{NO_PATIENT, PROBE, PROBED, SEVERAL_PATIENTS, Sql};
 
 /// An [`Access`] with the definitions its granular scopes are compiled by.
@@ -27,6 +26,8 @@ pub(crate) struct View<'a> {
     pub base: &'a str,
     /// The moment Consent periods are judged at, microseconds since 1970-01-01T00:00:00Z.
     pub now: i64,
+    /// The codes that a `_filter` asks for; none outside the search they were looked up for.
+    pub filter_sets: Option<&'a FilterSets>,
 }
 
 /// Which rows of patients without any Consent are visible; see [`View::unruled`].
@@ -47,7 +48,7 @@ impl<'a> View<'a> {
     /// What `access` admits now.
     pub fn new(access: &'a Access, definitions: Arc<Definitions>, base: &'a str) -> Self {
         let now = crate::store::now() / TENTH_OF_A_SECOND * TENTH_OF_A_SECOND;
-        View { access, permission: access.permission(), former: false, definitions, base, now }
+        View { access, permission: access.permission(), former: false, definitions, base, now, filter_sets: None }
     }
 }
 

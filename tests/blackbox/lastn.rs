@@ -97,3 +97,22 @@ fn bad_requests_are_told_and_good_ones_recorded() {
     assert_eq!(events.len(), 1, "{events:#?}");
     assert!(events[0].to_string().contains(&format!("Patient/{patient}")), "an empty answer tells something too");
 }
+
+/// The search of `$lastn` is the search of its type, sets of codes included.
+#[test]
+fn codes_may_be_given_as_a_set() {
+    let client = Salus::shared().client("system/*.cruds");
+    let patient = client.create(&json!({"resourceType": "Patient"}));
+    let newest = observed(&client, &patient, &["in-set"], 2);
+    observed(&client, &patient, &["in-set"], 1);
+    observed(&client, &patient, &["not-in-set"], 3);
+    let set = client.create(&json!({"resourceType": "ValueSet", "status": "active", "url": "urn:test:lastn-set",
+        "compose": {"include": [{"system": "urn:test", "concept": [{"code": "in-set"}]}]}}));
+    let path = format!("Observation/$lastn?patient={patient}");
+    for set in [format!("ValueSet/{set}"), "urn:test:lastn-set".to_owned()] {
+        assert_eq!(client.ids(&format!("{path}&code:in={set}")), std::slice::from_ref(&newest), "{set}");
+    }
+    let unknown = client.get(&format!("{path}&code:in=ValueSet/lastn-unheard-of"));
+    assert_eq!((unknown.status, unknown.issue().as_str()), (400, "invalid"));
+    assert!(unknown.text.contains("not known here"), "{}", unknown.text);
+}

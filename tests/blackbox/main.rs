@@ -7,6 +7,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod audit;
+mod audit_search;
 mod bad_input;
 mod conditional;
 mod consent;

@@ -41,6 +41,15 @@ fn world() -> Client {
         "terms-of-sets",
         json!({"include": [{"valueSet": [format!("{SETS}/terms-below"), format!("{SETS}/terms-listed|1")]}]}),
     );
+    // One system in several parts, and one set in several of them.
+    let also = json!({"system": SYSTEM, "filter": [{"property": "concept", "op": "is-a", "value": "lung"}]});
+    set(
+        "terms-parts",
+        json!({"include": [below("descendent-of"), also, of(&["heart"])], "exclude": [
+        {"system": SYSTEM, "filter": [{"property": "concept", "op": "is-a", "value": "infarct"}]},
+        {"valueSet": [format!("{SETS}/terms-all")], "system": SYSTEM, "concept": [{"code": "failure"}]},
+        {"valueSet": [format!("{SETS}/terms-all"), format!("{SETS}/terms-listed")]}]}),
+    );
     set("terms-none", json!({"include": [of(&["nothing-has-this"])], "exclude": [of(&["nothing-has-this"])]}));
     let many = |count: usize| {
         let concepts: Vec<Value> = (0..count).map(|number| json!({"code": format!("n{number}")})).collect();
@@ -84,6 +93,7 @@ fn codes_by_the_sets_and_hierarchies_they_are_in() {
     assert_eq!(find("code:in=ValueSet/terms-under"), "cor-pulmonale failure infarct stemi");
     assert_eq!(find("code:in=ValueSet/terms-all"), "cor-pulmonale failure heart infarct lung stemi");
     assert_eq!(find("code:in=ValueSet/terms-of-sets"), "stemi");
+    assert_eq!(find("code:in=ValueSet/terms-parts"), "cor-pulmonale heart");
     assert_eq!(find("code:in=ValueSet/terms-none"), "");
     assert_eq!(find("code:in=ValueSet/terms-many"), "lung");
     assert_eq!(find("code:in=ValueSet/terms-none,ValueSet/terms-listed"), "lung stemi");
@@ -101,6 +111,55 @@ fn codes_by_the_sets_and_hierarchies_they_are_in() {
     assert_eq!(patients(&format!("gender:in={gender}")), 1);
     assert_eq!(patients(&format!("gender:not-in={gender}")), 0);
     assert_eq!(find(&format!("subject:Patient.gender:in={gender}&code={SYSTEM}|lung")), "lung");
+}
+
+/// R4 search_filter.html#ops: `in` and `ni` are of a ValueSet; with `ss` the value subsumes a concept, with `sb` it is
+/// subsumed by one.
+#[test]
+fn filters_ask_for_sets_of_codes_too() {
+    let client = world();
+    let find = |filter: &str| {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("_filter", filter).finish();
+        let mut found = client.ids(&format!("Condition?subject=Patient/terms-patient&{query}"));
+        found.sort();
+        found.iter().map(|id| id.trim_start_matches("terms-").to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(find("code in ValueSet/terms-listed"), "lung stemi");
+    assert_eq!(find(&format!("code in \"{SETS}/terms-below\"")), "cor-pulmonale heart infarct stemi");
+    assert_eq!(find(&format!("code in {SETS}/terms-none")), "");
+    assert_eq!(find("code ni ValueSet/terms-below"), "failure lung uncoded");
+    assert_eq!(find("not (code in ValueSet/terms-below)"), "failure lung uncoded");
+    assert_eq!(find(&format!("code ss {SYSTEM}|infarct")), "infarct stemi");
+    assert_eq!(find(&format!("code sb {SYSTEM}|stemi")), "heart infarct stemi");
+    assert_eq!(
+        find(&format!("code in ValueSet/terms-listed and code ss {SYSTEM}|heart or code eq {SYSTEM}|failure")),
+        "failure stemi"
+    );
+    let gender = "http://hl7.org/fhir/ValueSet/administrative-gender";
+    assert_eq!(find(&format!("subject.gender in {gender} and code eq {SYSTEM}|lung")), "lung");
+    assert_eq!(find(&format!("subject[gender ni {gender}]._id eq terms-patient")), "");
+    let patients = |query: &str| client.ids(&format!("Patient?_id=terms-patient&{query}")).len();
+    assert_eq!(patients("_has:Condition:subject:_filter=code+in+ValueSet/terms-listed"), 1);
+    assert_eq!(patients("_has:Condition:subject:_filter=code+in+ValueSet/terms-none"), 0);
+    for (filter, says) in [
+        ("code+in+ValueSet/unheard-of", "not known here"),
+        ("code+ss+lung", "with its system"),
+        ("recorded-date+in+ValueSet/terms-listed", "cannot be asked"),
+        ("onset-info+ss+x", "cannot be asked"),
+    ] {
+        let answer = client.get(&format!("Condition?_filter={filter}"));
+        assert_eq!((answer.status, answer.issue().as_str()), (400, "invalid"), "{filter}: {}", answer.text);
+        assert!(answer.text.contains(says), "{filter}: {}", answer.text);
+    }
+    // Short names of systems, "for convenience".
+    let patient = client.create(&json!({"resourceType": "Patient"}));
+    let observation = client.create(&json!({"resourceType": "Observation", "status": "final",
+        "subject": {"reference": format!("Patient/{patient}")},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}}));
+    let by = |filter: &str| client.ids(&format!("Observation?subject=Patient/{patient}&_filter={filter}"));
+    assert_eq!(by("code+eq+loinc|8867-4"), [observation]);
+    assert_eq!(by("code+ne+loinc|8867-4").len(), 0);
+    assert_eq!(by("code+eq+snomed|8867-4").len(), 0);
 }
 
 #[test]

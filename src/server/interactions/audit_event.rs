@@ -2,13 +2,14 @@
 
 use salus_access::Interaction;
 use salus_audit::{AuditKind, AuditRecord, Server, render};
-use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
+use salus_fhir::outcome::IssueCode;
 use salus_store::audit::{AuditQuery, StoredEvent};
 
-use super::search::all_parameters;
+use super::search::{all_parameters, encode_query};
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::handling;
 use crate::interactions::page_link::{self, CURSOR};
 use crate::request::Body;
 use crate::response::FhirResponse;
@@ -54,33 +55,30 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
     let (mut query, mut ignored) = AuditQuery::parse(&filters, crate::account::now())?;
     let (shown, inapplicable) = Shown::read(&act.app.definitions, &["AuditEvent"], &filters)?;
     ignored.extend(inapplicable);
-    let identity = page_link::identity(act, "AuditEvent", &filters);
+    handling::refuse_if_strict(act, &ignored)?;
+    let used = handling::used(&filters, &ignored);
+    let identity = page_link::identity(act, "AuditEvent", &used);
     let cursor = cursor.first().map(|(_, text)| page_link::decode(&act.app.seal, text, identity));
     query.after = cursor.transpose()?;
-    if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
-        return Err(Failure::new(400, IssueCode::NotSupported, first.reason.clone()));
-    }
     if shown.is_count() {
         query.count = 0;
     }
     let page = act.app.store.audit().search(&act.access, &query).await?;
     let mut bundle = BundleWriter::new("searchset", Some(page.total));
-    let used = filters.iter().filter(|(name, value)| !ignored.iter().any(|one| one.is(name, value)));
-    let query_text = form_urlencoded::Serializer::new(String::new()).extend_pairs(used).finish();
-    let own = format!("{}/AuditEvent?{query_text}", act.app.base);
-    let mut links = vec![("self", own.clone())];
-    if let Some(next) = page.next {
-        links.push(("next", format!("{own}&{CURSOR}={}", page_link::encode(&act.app.seal, identity, &next)?)));
+    let query_text = encode_query(&used);
+    let url = |parameters: &[(String, String)]| page_link::url(&act.app.base, "AuditEvent", parameters);
+    let mut links = vec![("self", url(&used))];
+    if let Some(after) = page.next {
+        let mut next = used.clone();
+        next.push((CURSOR.to_owned(), page_link::encode(&act.app.seal, identity, &after)?));
+        links.push(("next", url(&next)));
     }
     bundle.links(&links);
     for event in &page.events {
         let full_url = format!("{}/AuditEvent/{}", act.app.base, event.seq);
         bundle.search_entry(&full_url, &shown.of(&text(act, event)?, true), "match");
     }
-    if !ignored.is_empty() {
-        let issues = ignored.iter().map(|one| Issue::warning(IssueCode::NotSupported, one.reason.clone()));
-        bundle.search_entry("", &OperationOutcome { issues: issues.collect() }.to_json(), "outcome");
-    }
+    handling::report(&mut bundle, &ignored);
     let mut record = act.caller.listed(AuditKind::AuditLogUse, act.route, act.request, std::iter::empty());
     record.interaction = "search-type".into();
     if matches!(act.request.body, Body::Bytes(_)) {

@@ -3,12 +3,13 @@
 
 use salus_audit::AuditKind;
 use salus_fhir::Key;
-use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
+use salus_fhir::outcome::IssueCode;
 use salus_store::search::{EntryMode, Ignored, Page, SearchContext, SearchQuery, Total};
 
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::handling;
 use crate::interactions::page_link::{self, CURSOR};
 use crate::request::{Body, FORM, FhirRequest};
 use crate::response::FhirResponse;
@@ -32,12 +33,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let (shown, inapplicable) = Shown::read(&act.app.definitions, &types, &filters)?;
     ignored.extend(inapplicable);
     present(&filters, &shown, &mut query, &mut ignored)?;
-    if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
-        let issue = Issue::error(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason));
-        return Err(Failure::of(400, issue));
-    }
-    let left_out = |(name, value): &&(String, String)| ignored.iter().any(|one| one.is(name, value));
-    let used: Vec<(String, String)> = filters.iter().filter(|one| !left_out(one)).cloned().collect();
+    handling::refuse_if_strict(act, &ignored)?;
+    let used = handling::used(&filters, &ignored);
     let search = page_link::identity(act, &path(act.route), &used);
     query.after = cursor.map(|text| page_link::decode(&act.app.seal, &text, search)).transpose()?;
     let page = act.reads.search(&act.access, &query).await?;
@@ -146,12 +143,7 @@ fn write(
             }
         }
     }
-    if !ignored.is_empty() {
-        let issues = ignored.iter().map(|one| {
-            Issue::warning(IssueCode::NotSupported, format!("'{}' was left out: {}", one.parameter, one.reason))
-        });
-        bundle.search_entry("", &OperationOutcome { issues: issues.collect() }.to_json(), "outcome");
-    }
+    handling::report(&mut bundle, ignored);
     Ok(bundle.finish())
 }
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use salus_audit::AuditKind;
 use salus_fhir::json::{self, Limits, Value};
-use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
+use salus_fhir::outcome::IssueCode;
 use salus_store::search::{Dated, Ignored, SearchContext, SearchQuery};
 
 use super::parameters::{bad, searched};
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::handling;
 use crate::interactions::page_link;
 use crate::response::FhirResponse;
 use crate::subjects;
@@ -41,9 +42,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let parameters = Parameters::read(act)?;
     let context = SearchContext::of_type(TYPE);
     let (query, ignored) = SearchQuery::parse(&act.app.store.definitions(), context, &parameters.filters)?;
-    if let (true, Some(first)) = (act.request.strict(), ignored.first()) {
-        return Err(bad(&first.parameter, &first.reason));
-    }
+    handling::refuse_if_strict(act, &ignored)?;
     let store = &act.app.store;
     let candidates = store.newest_of_each_code(&act.access, &query, parameters.newest, MOST_ENTRIES).await?;
     if candidates.len() as i64 > MOST_ENTRIES {
@@ -60,20 +59,13 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
 
 fn write(act: &Act<'_>, parameters: &Parameters, found: &[Dated], ignored: &[Ignored]) -> String {
     let mut bundle = BundleWriter::new("searchset", Some(found.len() as i64));
-    let used = parameters.used.iter().filter(|(name, value)| !ignored.iter().any(|one| one.is(name, value)));
-    let used: Vec<(String, String)> = used.cloned().collect();
+    let used = handling::used(&parameters.used, ignored);
     bundle.links(&[("self", page_link::url(&act.app.base, PATH, &used))]);
     for Dated { version, .. } in found {
         let full_url = format!("{}/{TYPE}/{}", act.app.base, version.id);
         bundle.search_entry(&full_url, version.body.as_deref().unwrap_or("{}"), "match");
     }
-    if !ignored.is_empty() {
-        let issue = |one: &Ignored| {
-            Issue::warning(IssueCode::NotSupported, format!("'{}' was left out: {}", one.parameter, one.reason))
-        };
-        let issues = ignored.iter().map(issue).collect();
-        bundle.search_entry("", &OperationOutcome { issues }.to_json(), "outcome");
-    }
+    handling::report(&mut bundle, ignored);
     bundle.finish()
 }
 

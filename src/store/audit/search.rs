@@ -121,12 +121,24 @@ impl AuditQuery {
                     query.count =
                         count.ok_or_else(|| bad("'_count' takes a whole number, 0 or more".to_owned()))?.min(1000)
                 }
-                "_sort" => query.ascending = value == "date" || value == "_lastUpdated",
-                "_total" | "_format" | "_pretty" | "_summary" | "_elements" => {}
+                "_sort" if matches!(value.trim_start_matches('-'), "date" | "_lastUpdated") => {
+                    query.ascending = !value.starts_with('-');
+                }
+                // The total is always told, and exact.
+                "_total" if matches!(value.as_str(), "none" | "estimate" | "accurate") => {}
+                "_total" => return Err(bad("'_total' takes none, estimate or accurate".to_owned())),
+                "_format" | "_pretty" | "_summary" | "_elements" => {}
+                // R4 search.html#modifiers: an unknown modifier is refused, unlike an unknown parameter.
+                name if name.split_once(':').is_some_and(|(code, _)| Self::PARAMETERS.contains(&code)) => {
+                    return Err(bad("AuditEvent takes no such modifier".to_owned()));
+                }
                 _ => ignored.push(Ignored {
                     parameter: name.clone(),
                     value: value.clone(),
-                    reason: format!("AuditEvent cannot be searched by '{name}' here yet"),
+                    reason: match name.as_str() {
+                        "_sort" => "AuditEvents are sorted by their date only".to_owned(),
+                        _ => format!("AuditEvent cannot be searched by '{name}' here yet"),
+                    },
                 }),
             }
         }

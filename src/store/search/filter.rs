@@ -1,7 +1,9 @@
 //! `_filter` to a condition (R4 search_filter.html).
 //!
-//! Each test is what a search parameter says with a prefix or a modifier, so that both find the same. Not taken are
-//! the operators on code systems and value sets (`ss`, `sb` on codes, `in`, `ni`).
+//! Each test is what a search parameter says with a prefix or a modifier, so that both find the same. The codes that
+//! `in`, `ni`, `ss` and `sb` find are looked up before ([`super::terminology`]).
+
+use std::borrow::Cow;
 
 use salus_fhir::search::query::{
     Comparison, DateQuery, Filter, FilterOperator, FilterStep, Joint, Modifier, Operator, ParameterName, Prefix,
@@ -74,7 +76,7 @@ fn followed(view: &View<'_>, resource_type: &str, step: &FilterStep, rest: &Filt
 }
 
 fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperator, value: &str) -> Result<Condition> {
-    use FilterOperator::{Ap, Co, Eb, Eq, Ew, Ge, Gt, Le, Lt, Ne, Po, Pr, Re, Sa, Sb, Ss, Sw};
+    use FilterOperator::{Ap, Co, Eb, Eq, Ew, Ge, Gt, In, Le, Lt, Ne, Ni, Po, Pr, Re, Sa, Sb, Ss, Sw};
     let ask = |prefix: &str, modifier: Option<Modifier>| -> Result<Condition> {
         let name = ParameterName::Plain { code: code.to_owned(), modifier };
         Ok(clause(view, resource_type, &name, &format!("{prefix}{}", escape(value)))?.condition)
@@ -107,15 +109,52 @@ fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperat
         (ParameterType::String, Co) => ask("", Some(Modifier::Contains)),
         (ParameterType::String, Sw) => ask("", None),
         (ParameterType::String, Ew) => text(resource_type, parameter, value, TextTest::EndsWith),
-        (ParameterType::Token | ParameterType::Uri, Eq) | (ParameterType::Reference, Eq | Re) => ask("", None),
-        (ParameterType::Token | ParameterType::Uri | ParameterType::Reference, Ne) => {
-            Ok(other_than(resource_type, code, ask("", None)?))
+        (ParameterType::Token, Eq) => token(view, resource_type, code, None, &escape(&full_system(value))),
+        (ParameterType::Token, Ne) => {
+            let equal = token(view, resource_type, code, None, &escape(&full_system(value)))?;
+            Ok(other_than(resource_type, code, equal))
         }
+        (ParameterType::Token, Ss | Sb | In | Ni) => {
+            let known = view.filter_sets.and_then(|sets| sets.get(&(operator, value.to_owned())));
+            let codes = known.ok_or_else(|| unusable(code, operator))?;
+            token(view, resource_type, code, (operator == Ni).then_some(Modifier::Not), codes)
+        }
+        (ParameterType::Uri, Eq) | (ParameterType::Reference, Eq | Re) => ask("", None),
+        (ParameterType::Uri | ParameterType::Reference, Ne) => Ok(other_than(resource_type, code, ask("", None)?)),
         (ParameterType::Token | ParameterType::Uri, Co | Sw | Ew) => body(parameter, operator, value),
-        (ParameterType::Uri, Ss) => ask("", Some(Modifier::Above)),
-        (ParameterType::Uri, Sb) => ask("", Some(Modifier::Below)),
+        // The value subsumes what is below it.
+        (ParameterType::Uri, Ss) => ask("", Some(Modifier::Below)),
+        (ParameterType::Uri, Sb) => ask("", Some(Modifier::Above)),
         _ => Err(unusable(code, operator)),
     }
+}
+
+fn token(
+    view: &View<'_>,
+    resource_type: &str,
+    code: &str,
+    modifier: Option<Modifier>,
+    value: &str,
+) -> Result<Condition> {
+    let name = ParameterName::Plain { code: code.to_owned(), modifier };
+    Ok(clause(view, resource_type, &name, value)?.condition)
+}
+
+/// Short names of code systems, for convenience (R4 search_filter.html#ops, the notes).
+const SYSTEMS: [(&str, &str); 4] = [
+    ("loinc", "http://loinc.org"),
+    ("snomed", "http://snomed.info/sct"),
+    ("rxnorm", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    ("ucum", "http://unitsofmeasure.org"),
+];
+
+/// A token with its system in full.
+pub(super) fn full_system(value: &str) -> Cow<'_, str> {
+    let short = value.split_once('|').and_then(|(system, code)| {
+        let (_, url) = SYSTEMS.iter().find(|(short, _)| *short == system)?;
+        Some(format!("{url}|{code}"))
+    });
+    short.map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
 fn unusable(code: &str, operator: FilterOperator) -> crate::Error {

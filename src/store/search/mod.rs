@@ -43,3 +43,4 @@ pub use page::{Entry, EntryMode, Page};
 pub(crate) use query::expect_few;
 pub use query::{Ignored, Include, SearchQuery, Total};
 pub use sort::{Cursor, SortKey};
+pub(crate) use terminology::FilterSets;

@@ -13,6 +13,7 @@ use super::plan::{Codes, OnePatient};
 use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
+use super::terminology::FilterSets;
 use super::{chain, compile, reference, sort, token, words};
 use crate::facts::{natural_date_parameters, parameter_key, stored_as};
 use crate::predicate::View;
@@ -72,6 +73,8 @@ pub struct SearchQuery {
     /// Where it looks.
     pub context: SearchContext,
     pub(super) filters: Vec<(ParameterName, String)>,
+    /// The codes that tests of a `_filter` ask for, once they are looked up.
+    pub(super) filter_sets: FilterSets,
     /// The order.
     pub(crate) sort: Vec<SortKey>,
     /// Most matches of the page; 0 for none but the total.
@@ -123,6 +126,7 @@ impl SearchQuery {
         let mut query = Self {
             context,
             filters: Vec::new(),
+            filter_sets: FilterSets::new(),
             sort: Vec::new(),
             count: DEFAULT_COUNT,
             total: Total::default(),
@@ -255,6 +259,7 @@ impl SearchQuery {
     /// # Errors
     /// [`Error::Search`] for a value or modifier that a parameter cannot take.
     pub(crate) fn compile(&self, view: &View<'_>) -> Result<Compiled> {
+        let view = &View { filter_sets: Some(&self.filter_sets), ..view.clone() };
         let mut clauses: Vec<Clause> = Vec::with_capacity(self.filters.len());
         let types = &self.context.types;
         for (name, value) in &self.filters {
@@ -289,7 +294,7 @@ impl SearchQuery {
         Clause::filter(Condition::Any(vec![undated, Condition::All(within)]))
     }
 
-    fn types(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn types(&self) -> impl Iterator<Item = &str> {
         self.context.types.iter().map(String::as_str)
     }
 

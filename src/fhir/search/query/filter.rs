@@ -39,7 +39,7 @@ pub struct FilterStep {
 }
 
 /// How a value is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the codes of R4 search_filter.html#ops")]
 pub enum FilterOperator {
     Eq,

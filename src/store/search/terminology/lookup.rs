@@ -1,22 +1,16 @@
-//! `:in`, `:not-in`, `:above` and `:below` of tokens (R4 search.html#modifiers): the codes that ValueSets list and that
-//! CodeSystems order, as far as those are stored here and the caller may see them, or come with the packages.
-//!
-//! A search is rewritten before it is compiled: the set becomes its codes. What cannot be listed, such as a system that
-//! is not stored or a filter by a property, is refused with the reason.
+//! Looking up the codes of ValueSets, and of what is above and below a code.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use deadpool_postgres::GenericClient;
-use salus_fhir::Definitions;
 use salus_fhir::json::{Limits, Value, parse};
-use salus_fhir::search::ParameterType;
-use salus_fhir::search::query::{Modifier, ParameterName, System, TokenQuery, escape, split_values};
+use salus_fhir::search::query::{System, TokenQuery, escape, split_values};
 
-use super::compile::{invalid, refused};
-use super::query::Total;
-use super::{SearchContext, SearchQuery};
+use super::hierarchy::Hierarchy;
 use crate::predicate::View;
+use crate::search::compile::{invalid, refused};
+use crate::search::{SearchContext, SearchQuery, Total};
 use crate::{Result, Store};
 
 /// Codes of one set.
@@ -29,104 +23,49 @@ const NO_CODE: &str = "urn:oid:0.0|none";
 /// Codes with their systems.
 type Codes = BTreeSet<(String, String)>;
 
-/// What looks up the sets of one search.
-struct Terminology<'t, C> {
+/// What is asked of codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Relation {
+    /// To be in a ValueSet.
+    Within,
+    /// To be a code or one above it.
+    Above,
+    /// To be a code or one below it.
+    Below,
+}
+
+/// What looks up the sets of one search. Each CodeSystem and ValueSet is read once.
+pub(super) struct Terminology<'t, C> {
     store: &'t Store,
     client: &'t C,
     view: &'t View<'t>,
-    /// The parameter, as messages name it.
+    /// The parameter at hand, as messages name it.
     parameter: String,
+    systems: HashMap<String, Arc<Hierarchy>>,
+    sets: HashMap<String, Arc<Codes>>,
 }
 
-impl SearchQuery {
-    /// The search with its sets of codes written out.
+impl<'t, C: GenericClient> Terminology<'t, C> {
+    pub fn new(store: &'t Store, client: &'t C, view: &'t View<'t>) -> Self {
+        Self { store, client, view, parameter: String::new(), systems: HashMap::new(), sets: HashMap::new() }
+    }
+
+    /// The codes of all the alternatives of a value of this parameter, as a search without a modifier lists them.
     ///
     /// # Errors
     /// [`crate::Error::Search`] for a set that is not known here, or that cannot be listed.
-    pub(super) async fn with_codes<'q>(
-        &'q self,
-        store: &Store,
-        client: &impl GenericClient,
-        view: &View<'_>,
-    ) -> Result<Cow<'q, Self>> {
-        let mut query = Cow::Borrowed(self);
-        for (position, (name, value)) in self.filters.iter().enumerate() {
-            if !matches!(name.modifier(), Some(Modifier::In | Modifier::NotIn | Modifier::Above | Modifier::Below)) {
-                continue;
-            }
-            let types: Vec<&str> = self.context.types.iter().map(String::as_str).collect();
-            let Some(modifier) = asks_for_a_set(&view.definitions, &types, name) else { continue };
-            let terminology = Terminology { store, client, view, parameter: name.to_string() };
-            let codes = terminology.all(modifier, value).await?;
-            let instead = (*modifier == Modifier::NotIn).then_some(Modifier::Not);
-            let values: Vec<String> = codes.iter().map(|(system, code)| token(system, code)).collect();
-            let value = if values.is_empty() { NO_CODE.to_owned() } else { values.join(",") };
-            query.to_mut().filters[position] = (with_modifier(name, instead), value);
-        }
-        Ok(query)
-    }
-}
-
-/// The modifier, if the parameter at the end asks for a set of codes.
-fn asks_for_a_set<'n>(definitions: &Definitions, types: &[&str], name: &'n ParameterName) -> Option<&'n Modifier> {
-    match name {
-        ParameterName::Plain { code, modifier: Some(modifier) } => {
-            let is_token = || {
-                let mut found = types.iter().filter_map(|name| definitions.search().get(name, code));
-                found.any(|parameter| parameter.kind == ParameterType::Token)
-            };
-            let asks = match modifier {
-                Modifier::In | Modifier::NotIn => true,
-                Modifier::Above | Modifier::Below => is_token(),
-                _ => false,
-            };
-            asks.then_some(modifier)
-        }
-        ParameterName::Plain { .. } => None,
-        ParameterName::Chain { code, target, rest } => {
-            let followed = types.iter().filter_map(|name| definitions.search().get(name, code));
-            let targets: Vec<&str> = match target {
-                Some(target) => vec![target],
-                None => followed.flat_map(|parameter| parameter.targets.iter().map(String::as_str)).collect(),
-            };
-            asks_for_a_set(definitions, &targets, rest)
-        }
-        ParameterName::Has { resource_type, rest, .. } => asks_for_a_set(definitions, &[resource_type], rest),
-    }
-}
-
-/// The same parameter with another modifier at its end.
-fn with_modifier(name: &ParameterName, modifier: Option<Modifier>) -> ParameterName {
-    let mut name = name.clone();
-    let mut end = &mut name;
-    loop {
-        match end {
-            ParameterName::Plain { modifier: of, .. } => {
-                *of = modifier;
-                return name;
-            }
-            ParameterName::Chain { rest, .. } | ParameterName::Has { rest, .. } => end = rest,
-        }
-    }
-}
-
-/// A code as a search writes it.
-fn token(system: &str, code: &str) -> String {
-    format!("{}|{}", escape(system).replace('|', "\\|"), escape(code).replace('|', "\\|"))
-}
-
-impl<C: GenericClient> Terminology<'_, C> {
-    /// The codes of all the alternatives of a value.
-    async fn all(&self, modifier: &Modifier, value: &str) -> Result<Codes> {
+    pub async fn list(&mut self, parameter: String, relation: Relation, value: &str) -> Result<String> {
+        self.parameter = parameter;
         let mut codes = Codes::new();
         for one in split_values(value) {
-            codes.extend(match modifier {
-                Modifier::In | Modifier::NotIn => self.value_set(one, 0).await?,
-                _ => self.relatives(one, *modifier == Modifier::Below).await?,
-            });
+            match relation {
+                Relation::Within => codes.extend(self.value_set(one, 0).await?.iter().cloned()),
+                Relation::Above | Relation::Below => codes.extend(self.relatives(one, relation).await?),
+            }
         }
         self.expect_few(&codes)?;
-        Ok(codes)
+        let values: Vec<String> = codes.iter().map(|(system, code)| token(system, code)).collect();
+        Ok(if values.is_empty() { NO_CODE.to_owned() } else { values.join(",") })
     }
 
     fn refuse<T>(&self, message: &str) -> Result<T> {
@@ -141,24 +80,36 @@ impl<C: GenericClient> Terminology<'_, C> {
     }
 
     /// A code, and all that are below or above it.
-    async fn relatives(&self, value: &str, below: bool) -> Result<Codes> {
+    async fn relatives(&mut self, value: &str, relation: Relation) -> Result<Codes> {
         let query = TokenQuery::parse(value).map_err(|error| refused(&self.parameter, error))?;
         let (System::Is(system), Some(code)) = (query.system, query.code) else {
             return self.refuse("this modifier takes a code with its system: 'system|code'");
         };
         let hierarchy = self.code_system(&system).await?;
-        if !hierarchy.parents.contains_key(&code) {
+        if !hierarchy.contains(&code) {
             return self.refuse(&format!("the CodeSystem {system} has no code '{code}'"));
         }
-        let related = if below { hierarchy.descendants(&code) } else { hierarchy.ancestors(&code) };
+        let related = match relation {
+            Relation::Above => hierarchy.ancestors(&code),
+            _ => hierarchy.descendants(&code),
+        };
         Ok(related.into_iter().map(|code| (system.clone(), code)).collect())
     }
 
     /// The codes of a ValueSet, given by reference or canonical URL.
-    async fn value_set(&self, reference: &str, depth: usize) -> Result<Codes> {
+    async fn value_set(&mut self, reference: &str, depth: usize) -> Result<Arc<Codes>> {
+        if let Some(known) = self.sets.get(reference) {
+            return Ok(known.clone());
+        }
         if depth > DEEPEST {
             return self.refuse("its value sets lead to each other without end");
         }
+        let codes = Arc::new(self.read_value_set(reference, depth).await?);
+        self.sets.insert(reference.to_owned(), codes.clone());
+        Ok(codes)
+    }
+
+    async fn read_value_set(&mut self, reference: &str, depth: usize) -> Result<Codes> {
         let Some(text) = self.find("ValueSet", reference).await? else {
             let url = reference.split('|').next().unwrap_or_default();
             let Some(set) = self.view.definitions.types().code_set(url) else {
@@ -187,7 +138,7 @@ impl<C: GenericClient> Terminology<'_, C> {
     }
 
     /// One `include` or `exclude`: all that it names has to hold (R4 valueset.html#compositions).
-    async fn part(&self, part: &Value<'_>, depth: usize) -> Result<Codes> {
+    async fn part(&mut self, part: &Value<'_>, depth: usize) -> Result<Codes> {
         let mut codes = match part.get_str("system") {
             Some(system) => Some(self.of_system(system, part).await?),
             None => None,
@@ -196,14 +147,14 @@ impl<C: GenericClient> Terminology<'_, C> {
             let further = Box::pin(self.value_set(set, depth + 1)).await?;
             codes = Some(match codes {
                 Some(codes) => codes.intersection(&further).cloned().collect(),
-                None => further,
+                None => further.as_ref().clone(),
             });
         }
         Ok(codes.unwrap_or_default())
     }
 
     /// The concepts that a part lists of a system, those its filters find, or all.
-    async fn of_system(&self, system: &str, part: &Value<'_>) -> Result<Codes> {
+    async fn of_system(&mut self, system: &str, part: &Value<'_>) -> Result<Codes> {
         let concepts = part.items("concept");
         let with_system = |code: String| (system.to_owned(), code);
         if !concepts.is_empty() {
@@ -211,7 +162,7 @@ impl<C: GenericClient> Terminology<'_, C> {
             return Ok(listed.map(|code| with_system(code.to_owned())).collect());
         }
         let hierarchy = self.code_system(system).await?;
-        let mut codes: BTreeSet<String> = hierarchy.parents.keys().cloned().collect();
+        let mut codes: BTreeSet<String> = hierarchy.codes().map(str::to_owned).collect();
         for filter in part.items("filter") {
             let (property, operator) = (filter.get_str("property"), filter.get_str("op").unwrap_or_default());
             let value = filter.get_str("value").unwrap_or_default();
@@ -233,7 +184,10 @@ impl<C: GenericClient> Terminology<'_, C> {
     }
 
     /// The codes of a CodeSystem, and what is below what.
-    async fn code_system(&self, url: &str) -> Result<Hierarchy> {
+    async fn code_system(&mut self, url: &str) -> Result<Arc<Hierarchy>> {
+        if let Some(known) = self.systems.get(url) {
+            return Ok(known.clone());
+        }
         let Some(text) = self.find("CodeSystem", url).await? else {
             return self.refuse(&format!("the CodeSystem '{url}' is not known here, or may not be seen"));
         };
@@ -241,8 +195,8 @@ impl<C: GenericClient> Terminology<'_, C> {
         if system.get_str("content") != Some("complete") {
             return self.refuse(&format!("the CodeSystem '{url}' does not list all its codes"));
         }
-        let mut hierarchy = Hierarchy::default();
-        hierarchy.add(&system, None);
+        let hierarchy = Arc::new(Hierarchy::of(&system));
+        self.systems.insert(url.to_owned(), hierarchy.clone());
         Ok(hierarchy)
     }
 
@@ -284,48 +238,7 @@ fn expanded(part: &Value<'_>, codes: &mut Codes) {
     }
 }
 
-/// The codes of a system, each with those right above it.
-#[derive(Default)]
-struct Hierarchy {
-    parents: BTreeMap<String, Vec<String>>,
-}
-
-impl Hierarchy {
-    /// Adds the concepts below `at`: by nesting, and by the property `parent` (R4 codesystem.html#hierarchy).
-    fn add(&mut self, at: &Value<'_>, parent: Option<&str>) {
-        for concept in at.items("concept") {
-            let Some(code) = concept.get_str("code") else { continue };
-            let named = concept.items("property").iter().filter(|one| one.get_str("code") == Some("parent"));
-            let named = named.filter_map(|one| one.get_str("valueCode"));
-            let parents = self.parents.entry(code.to_owned()).or_default();
-            parents.extend(parent.into_iter().chain(named).map(str::to_owned));
-            self.add(concept, Some(code));
-        }
-    }
-
-    /// A code and all above it.
-    fn ancestors(&self, code: &str) -> BTreeSet<String> {
-        let (mut found, mut open) = (BTreeSet::new(), vec![code.to_owned()]);
-        while let Some(code) = open.pop() {
-            if found.insert(code.clone()) {
-                open.extend(self.parents.get(&code).into_iter().flatten().cloned());
-            }
-        }
-        found
-    }
-
-    /// A code and all below it.
-    fn descendants(&self, code: &str) -> BTreeSet<String> {
-        let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (child, parents) in &self.parents {
-            parents.iter().for_each(|parent| children.entry(parent).or_default().push(child));
-        }
-        let (mut found, mut open) = (BTreeSet::new(), vec![code]);
-        while let Some(code) = open.pop() {
-            if found.insert(code.to_owned()) {
-                open.extend(children.get(code).into_iter().flatten());
-            }
-        }
-        found
-    }
+/// A code as a search writes it.
+fn token(system: &str, code: &str) -> String {
+    format!("{}|{}", escape(system).replace('|', "\\|"), escape(code).replace('|', "\\|"))
 }
