@@ -225,12 +225,12 @@ CREATE FUNCTION consent_matches(c consent_rule, type text, rid uuid, keys uuid[]
         AND (c.data_low IS NULL OR sort >= c.data_low) AND (c.data_high IS NULL OR sort < c.data_high);
 
 -- Whether a deny (or a permit) provision decides about a row: it and all its ancestors match, and none of its
--- children does. Under break-glass only a deny that names the purpose BTG itself holds. The reference is
--- salus_access::consent::decide. A function that is not inlined, so that statements do not pay for its plan
+-- children does. Under break-glass only a deny that names the purpose BTG itself holds. About a Consent only what names
+-- it decides: by class, instance or a label other than normal. The reference is salus_access::consent::decide. A function that is not inlined, so that statements do not pay for its plan
 -- until they come to a row of a patient who has Consents.
 CREATE FUNCTION consent_decides(denies boolean, of_tenant integer, of_patient uuid, row_type text, row_rid uuid,
                                 row_keys uuid[], row_sort bigint, by_actors uuid[], for_purpose text, at bigint,
-                                break_glass boolean)
+                                break_glass boolean, normal uuid)
     RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN EXISTS (
@@ -240,6 +240,11 @@ BEGIN
           AND c.deny = denies
           AND (NOT (denies AND break_glass) OR 'BTG' = ANY (c.purposes))
           AND consent_matches(c, row_type, row_rid, row_keys, row_sort, by_actors, for_purpose, at)
+          AND (row_type <> 'Consent' OR EXISTS (
+              SELECT FROM consent_rule n
+              WHERE n.tenant = c.tenant AND n.patient = c.patient AND n.consent = c.consent
+                AND (n.node = c.node OR n.node = ANY (c.ancestors))
+                AND (n.classes IS NOT NULL OR n.data IS NOT NULL OR array_remove(n.labels, normal) && row_keys)))
           AND NOT EXISTS (
               SELECT FROM consent_rule a
               WHERE a.tenant = c.tenant AND a.patient = c.patient AND a.consent = c.consent AND a.node = ANY (c.ancestors)

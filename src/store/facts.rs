@@ -14,6 +14,7 @@ use salus_fhir::{Definitions, Key};
 
 use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS};
 
+mod codes;
 mod qualified;
 
 /// Strings are indexed up to this many characters.
@@ -214,13 +215,7 @@ impl Facts {
         facts
             .keys
             .extend(consent_keys::row_label_keys(labels.iter().map(|(system, code)| (system.as_str(), code.as_str()))));
-        for (name, member) in resource.as_object().into_iter().flat_map(|members| members.iter()) {
-            // What a Consent rules on is not what it tells of its patient: it would hide itself from whom it binds, and
-            // could not be withdrawn.
-            if (resource_type, name) != ("Consent", "provision") {
-                add_codes(member, &mut facts.keys);
-            }
-        }
+        codes::add(resource_type, resource, &mut facts.keys);
         facts.keep_entries_apart();
         facts.order_keys();
         facts.strings.dedup();
@@ -385,23 +380,6 @@ impl Facts {
                 entry.low = before.low.saturating_add(1);
             }
         }
-    }
-}
-
-/// Adds a key for every Coding anywhere in the resource, whether or not a search parameter finds it:
-/// what Consent provisions about codes are tested against. Quantities have codes too, of units.
-fn add_codes(value: &Value<'_>, keys: &mut Vec<Key>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| add_codes(item, keys)),
-        Value::Object(members) => {
-            if let Some(code) = value.get_str("code")
-                && !members.contains("value")
-            {
-                keys.push(consent_keys::code_key(value.get_str("system"), code));
-            }
-            members.iter().for_each(|(_, member)| add_codes(member, keys));
-        }
-        _ => {}
     }
 }
 

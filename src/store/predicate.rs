@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use salus_access::consent::keys::{ABOVE_NORMAL, above_normal};
+use salus_access::consent::keys::{ABOVE_NORMAL, above_normal, normal};
 use salus_access::{Access, ConsentView, DefaultPolicy, Effect, Permission, RowFilter};
 use salus_fhir::{Definitions, Key};
 
@@ -177,9 +177,11 @@ impl View<'_> {
             DefaultPolicy::PermitNormal => {
                 sql.push(" AND (NOT ").push(row).push(".keys && ").bind(above_normal().as_slice());
             }
-            // Rows in nobody's compartment are not a patient's to permit.
+            // Rows in nobody's compartment are not a patient's to permit, and Consents are withheld by labels alone.
             DefaultPolicy::BreakGlassOnly | DefaultPolicy::Deny => {
                 sql.push(" AND (").push(row).push(".patient = ").bind(NO_PATIENT);
+                sql.push(" OR (").push(row).push(".type = 'Consent' AND NOT ").push(row).push(".keys && ");
+                sql.bind(above_normal().as_slice()).push(")");
             }
         }
         sql.push(" OR ");
@@ -260,7 +262,7 @@ impl Caller<'_> {
         }
         sql.push(", ");
         self.write(sql);
-        sql.push(if self.break_glass { ", true))" } else { ", false))" });
+        sql.push(if self.break_glass { ", true, " } else { ", false, " }).bind(normal()).push("))");
     }
 
     /// Appends the caller as the functions of the schema take it.

@@ -212,19 +212,76 @@ fn all_pages(client: &Client, path: &str) -> Vec<String> {
     ids
 }
 
-/// What a Consent forbids is not about the Consent: who is bound by it reads it, and may withdraw it.
+/// What a Consent forbids is not about the Consent: who is bound by it reads it and, with the scope to change
+/// Consents, may withdraw it (docs/decisions/0011-consent-about-consents.md).
 #[test]
-fn a_consent_about_a_code_does_not_hide_itself() {
+fn a_consent_does_not_hide_itself() {
+    for provision in [deny_special(), json!({"type": "deny"}), json!({"type": "deny", "purpose": research()})] {
+        let ward = Ward::new();
+        let id = ward.give(provision.clone());
+        // A second one that denies everything hides the first as little.
+        let second = ward.give(json!({"type": "deny"}));
+        assert!(ward.seen_by(&ward.researcher).is_empty());
+        assert_eq!(ward.researcher.get(&format!("Patient/{}", ward.patient)).status, 404);
+        let mut found = ward.researcher.ids(&format!("Consent?patient={}", ward.patient));
+        found.sort();
+        let mut both = [id.clone(), second.clone()];
+        both.sort();
+        assert_eq!(found, both, "{provision}");
+        assert_eq!(ward.researcher.get(&format!("Consent?patient={}&_count=0", ward.patient)).json()["total"], 2);
+        let reader = Salus::shared().client_as("system/*.rs", "HRESCH", &[]);
+        for id in [id, second] {
+            let mut withdrawn = ward.researcher.get(&format!("Consent/{id}")).json();
+            withdrawn["status"] = json!("inactive");
+            let path = format!("Consent/{id}");
+            assert_eq!(reader.put(&path, &withdrawn.to_string()).status, 403, "only with the scope");
+            let answer = ward.researcher.put(&path, &withdrawn.to_string());
+            assert_eq!(answer.status, 200, "{provision}: {}", answer.text);
+            assert_eq!(ward.researcher.get(&format!("{path}/_history")).json()["total"], 2);
+        }
+        assert!(ward.is_whole_for(&ward.researcher));
+    }
+}
+
+/// What names Consents holds for them, by class, instance or label.
+#[test]
+fn a_provision_that_names_consents_holds_for_them() {
+    let class = |code: &str| json!([{"system": TYPES, "code": code}]);
+    let hidden = |deny: Value, label: Option<&str>| {
+        let ward = Ward::new();
+        let mut consent = ward.consent(json!({"type": "permit", "provision": [deny]}));
+        if let Some(label) = label {
+            consent["meta"] = json!({"security": [{"system": CONFIDENTIALITY, "code": label}]});
+        }
+        let id = ward.treating.create(&consent);
+        let status = ward.researcher.get(&format!("Consent/{id}")).status;
+        let found = ward.researcher.ids(&format!("Consent?patient={}", ward.patient));
+        assert_eq!(found.is_empty(), status == 404);
+        assert_eq!(ward.treating.get(&format!("Consent/{id}")).status, 200);
+        status == 404
+    };
+    let label = |code: &str| json!([{"system": CONFIDENTIALITY, "code": code}]);
+    let deny = |what: Value| {
+        let mut deny = what;
+        (deny["type"], deny["purpose"]) = ("deny".into(), research());
+        deny
+    };
+    assert!(hidden(deny(json!({"class": class("Consent")})), None));
+    assert!(!hidden(deny(json!({"class": class("Observation")})), None));
+    assert!(hidden(deny(json!({"securityLabel": label("R")})), Some("R")));
+    assert!(hidden(deny(json!({"securityLabel": label("N")})), Some("R")));
+    assert!(!hidden(deny(json!({"securityLabel": label("N")})), None), "to be normal is no label");
+    assert!(hidden(
+        json!({"type": "deny", "class": class("Consent"), "provision": [
+        {"type": "permit", "purpose": [{"system": ACT_REASON, "code": "TREAT"}]}]}),
+        None
+    ));
     let ward = Ward::new();
-    let id = ward.give(deny_special());
-    assert_eq!(ward.seen_by(&ward.researcher).len(), 7);
-    let consent = ward.researcher.get(&format!("Consent/{id}"));
-    assert_eq!(consent.status, 200, "{}", consent.text);
-    let mut withdrawn = consent.json();
-    withdrawn["status"] = json!("inactive");
-    let answer = ward.researcher.put(&format!("Consent/{id}"), &withdrawn.to_string());
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(ward.seen_by(&ward.researcher).len(), 10);
+    let first = ward.give(json!({"type": "permit"}));
+    let data = json!([{"meaning": "instance", "reference": {"reference": format!("Consent/{first}")}}]);
+    let second = ward.give(json!({"type": "permit", "provision": [deny(json!({"data": data}))]}));
+    assert_eq!(ward.researcher.get(&format!("Consent/{first}")).status, 404);
+    assert_eq!(ward.researcher.get(&format!("Consent/{second}")).status, 200);
 }
 
 /// A page link made for one client is none for another, nor is the place it holds.
@@ -511,9 +568,8 @@ fn instances_classes_and_everything() {
     let ward = Ward::new();
     let consent = ward.give(json!({"type": "deny", "purpose": research()}));
     assert!(ward.seen_by(&ward.researcher).is_empty());
-    for path in
-        [format!("Patient/{}", ward.patient), format!("DiagnosticReport/{}", ward.report), format!("Consent/{consent}")]
-    {
+    assert_eq!(ward.researcher.get(&format!("Consent/{consent}")).status, 200);
+    for path in [format!("Patient/{}", ward.patient), format!("DiagnosticReport/{}", ward.report)] {
         assert_eq!(ward.researcher.get(&path).status, 404, "{path}");
         assert_eq!(ward.treating.get(&path).status, 200, "{path}");
     }
@@ -612,17 +668,21 @@ fn a_resource_of_several_patients_is_bound_by_each() {
     assert!(other.is_whole_for(&other.researcher), "the other patient's own data are not touched");
 }
 
-/// A caller may not write itself out of a Consent by moving a hidden resource, nor into one.
+/// What hides a Consent keeps it from being changed by whom it is hidden from, and without a scope on Consents
+/// nobody writes themselves out of one.
 #[test]
 fn a_consent_cannot_be_undone_by_those_it_hides_from() {
     let ward = Ward::new();
-    let id = ward.give(json!({"type": "deny", "purpose": research()}));
+    let class = json!([{"system": TYPES, "code": "Consent"}]);
+    let provision = json!({"type": "deny", "purpose": research(), "provision": [{"type": "deny", "class": class}]});
+    let id = ward.give(provision);
+    ward.give(json!({"type": "deny", "purpose": research()}));
     let mut consent = ward.consent(json!({"type": "permit"}));
     consent["id"] = id.clone().into();
     assert_eq!(ward.researcher.put(&format!("Consent/{id}"), &consent.to_string()).status, 404);
     assert_eq!(ward.researcher.delete(&format!("Consent/{id}")).status, 404);
-    let found = ward.researcher.delete(&format!("Consent?patient={}", ward.patient));
-    assert!(found.status == 204 || found.status == 404, "{}", found.text);
     assert_eq!(ward.treating.get(&format!("Consent/{id}")).status, 200);
+    let elsewhere = Salus::shared().client_as("system/Observation.cruds system/Patient.cruds", "HRESCH", &[]);
+    assert_eq!(elsewhere.delete(&format!("Consent?patient={}", ward.patient)).status, 403);
     assert!(ward.seen_by(&ward.researcher).is_empty());
 }

@@ -437,6 +437,43 @@ fn a_hidden_patient_is_unknown_to_the_model() {
     assert_eq!(hidden.text.replace(&stay.patient, "nobody"), unknown.text);
 }
 
+/// A stored answer names what the model did without, and a Consent about that hides it from nobody; one in which a
+/// value was used is hidden with the value.
+#[test]
+fn a_consent_hides_a_stored_answer_only_where_a_value_was_used() {
+    let stay = Stay::new();
+    let researcher = Salus::shared().client_as("system/*.cruds", "HRESCH", &[]);
+    stay.client.create(&json!({
+        "resourceType": "Consent", "status": "active",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": LOINC, "code": "59284-0"}]}],
+        "patient": {"reference": format!("Patient/{}", stay.patient)},
+        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
+        "provision": {"type": "permit", "provision": [{
+            "type": "deny", "code": [{"coding": [{"system": LOINC, "code": LACTATE}]}],
+            "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}],
+        }]},
+    }));
+    let stored_by = |client: &Client| {
+        let body = json!({"resourceType": "Parameters",
+            "parameter": [as_of(), {"name": "persist", "valueBoolean": true}]});
+        let answer = client.post(&format!("Patient/{}/$risk-score", stay.patient), &body.to_string());
+        assert!(answer.status < 300, "{}", answer.text);
+        answer.json()
+    };
+    let (whole, partly) = (stored_by(&stay.client), stored_by(&researcher));
+    assert!(of_code(&whole, LACTATE).iter().any(|input| input.status == "observed"));
+    assert!(of_code(&partly, LACTATE).iter().all(|input| input.status == "imputed" && input.value.is_none()));
+    let path = |assessment: &Value| format!("RiskAssessment/{}", assessment["id"].as_str().unwrap());
+    assert_eq!(researcher.get(&path(&partly)).json(), partly, "who made it can read it");
+    assert_eq!(researcher.get(&path(&whole)).status, 404);
+    assert_eq!(
+        researcher.ids(&format!("RiskAssessment?subject=Patient/{}", stay.patient)),
+        [partly["id"].as_str().unwrap()]
+    );
+    assert_eq!(stay.client.get(&path(&whole)).status, 200);
+}
+
 /// The model sees through the caller's scopes.
 #[test]
 fn scopes_bound_what_the_model_sees() {

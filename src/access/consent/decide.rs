@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use salus_fhir::Key;
 
-use super::keys::above_normal;
+use super::keys::{above_normal, normal};
 use super::{BREAK_GLASS, ConsentRule, DISCLOSING_ACTIONS, Effect};
 use crate::access::{ConsentView, DefaultPolicy};
+
+/// The type of what the rules come from; see [the module](super), "Consents themselves".
+const CONSENT: &str = "Consent";
 
 /// Who asks, what for, and when.
 #[derive(Debug, Clone)]
@@ -46,6 +49,16 @@ pub struct RowFacts<'a> {
     pub rid: Key,
 }
 
+impl RowFacts<'_> {
+    fn is_consent(&self) -> bool {
+        self.resource_type == CONSENT
+    }
+
+    fn is_normal(&self) -> bool {
+        !above_normal().iter().any(|label| self.keys.contains(label))
+    }
+}
+
 /// What the rules say about a row, and which provision decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -72,24 +85,26 @@ impl Decision {
     pub fn permits(&self, default: DefaultPolicy, row: &RowFacts<'_>, break_glass: bool) -> bool {
         match (self, default) {
             (Self::Permit { .. }, _) | (Self::NoRule, DefaultPolicy::PermitAll) => true,
-            (Self::Deny { .. }, _) | (Self::NoRule, DefaultPolicy::Deny) => false,
-            (Self::NoRule, DefaultPolicy::BreakGlassOnly) => break_glass,
-            (Self::NoRule, DefaultPolicy::PermitNormal) => {
-                break_glass || !above_normal().iter().any(|label| row.keys.contains(label))
-            }
+            (Self::Deny { .. }, _) => false,
+            // A default is not stricter with Consents than with what is labelled.
+            (Self::NoRule, DefaultPolicy::Deny) => row.is_consent() && row.is_normal(),
+            (Self::NoRule, DefaultPolicy::BreakGlassOnly) => break_glass || row.is_consent() && row.is_normal(),
+            (Self::NoRule, DefaultPolicy::PermitNormal) => break_glass || row.is_normal(),
         }
     }
 }
 
 /// Decides about a row by the rules of its patient (or patients). Where several provisions decide,
 /// any deny wins, and of equals the first by Consent and number is named, whatever the order of
-/// `rules`.
+/// `rules`. About a Consent only provisions decide that name it.
 pub fn decide(rules: &[ConsentRule], row: &RowFacts<'_>, ctx: &ConsentContext<'_>) -> Decision {
     let by_node: HashMap<_, _> = rules.iter().map(|rule| (identity(rule, rule.node), rule)).collect();
     let matches = |rule: &ConsentRule| rule.applies(ctx) && rule.covers(row);
     let decides = |rule: &&ConsentRule| {
+        let above = || rule.ancestors.iter().map(|node| by_node.get(&identity(rule, *node)));
         matches(rule)
-            && rule.ancestors.iter().all(|node| by_node.get(&identity(rule, *node)).is_some_and(|above| matches(above)))
+            && above().all(|above| above.is_some_and(|above| matches(above)))
+            && (!row.is_consent() || rule.names(row) || above().flatten().any(|above| above.names(row)))
             && !rules.iter().any(|child| child.is_child_of(rule) && matches(child))
     };
     let first = |effect: Effect| {
@@ -144,6 +159,14 @@ impl ConsentRule {
             && any(self.codes.as_deref(), |code| row.keys.contains(code))
             && any(self.labels.as_deref(), |label| row.keys.contains(label))
             && any(self.data.as_deref(), |rid| *rid == row.rid)
+    }
+
+    /// Whether, of a row that it covers, it says which it means: by class, instance or label, where that normal data
+    /// are normal says nothing.
+    fn names(&self, row: &RowFacts<'_>) -> bool {
+        let normal = normal();
+        let labelled = |label: &Key| *label != normal && row.keys.contains(label);
+        self.classes.is_some() || self.data.is_some() || self.labels.iter().flatten().any(labelled)
     }
 
     /// Whether it has no dimension of data.

@@ -34,9 +34,14 @@ pub fn row_label_keys<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) 
         keys.push(label_key(system, code));
     }
     if !rated {
-        keys.push(label_key(CONFIDENTIALITY, "N"));
+        keys.push(normal());
     }
     keys
+}
+
+/// The label of what is normally confidential, which rows without one have too.
+pub fn normal() -> Key {
+    label_key(CONFIDENTIALITY, "N")
 }
 
 /// The confidentiality codes above normal (v3-Confidentiality: restricted, very restricted).

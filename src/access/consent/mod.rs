@@ -15,6 +15,14 @@
 //! Under break-glass a deny provision hides nothing, unless it names the purpose `BTG` itself: the
 //! patient's explicit word against it stands.
 //!
+//! # Consents themselves
+//! What a Consent rules on is its patient's data. About a Consent (of whichever patient, by whichever
+//! Consent) a provision decides only where it, or one above it, names it: by `class` Consent, by a `data`
+//! reference to it, or by a security label on it other than `N`. Otherwise a plain deny would hide itself,
+//! and nobody could withdraw it. Who reads and changes Consents is for scopes, roles and compartments to
+//! say; the default policy withholds no more of them than what is labelled as above normal
+//! (`docs/decisions/0011-consent-about-consents.md`).
+//!
 //! # What cannot be evaluated
 //! A provision may hold what we cannot evaluate: a code given only as text, an actor known only by
 //! name, a class, purpose or action of an unknown system, an actor who is the author of data rather

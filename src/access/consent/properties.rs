@@ -24,7 +24,7 @@ fn words(from: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<Stri
 /// A rule without a place in a tree.
 fn rule() -> impl Strategy<Value = ConsentRule> {
     let caller = (span(), keys(), words(&["TREAT", "HRESCH"]), words(&["access", "correct"]));
-    let data = (words(&["Observation", "Condition"]), keys(), keys(), keys(), span());
+    let data = (words(&["Observation", "Condition", "Consent"]), keys(), keys(), keys(), span());
     (any::<bool>(), caller, data).prop_map(|(deny, caller, data)| ConsentRule {
         patient: key(100),
         consent: key(101),
@@ -104,7 +104,7 @@ impl Case {
 
 fn case() -> impl Strategy<Value = Case> {
     let numbers = || prop::collection::vec((0..3_u8).prop_map(key), 0..3);
-    let types = prop::sample::select(&["Observation", "Condition", "Patient"][..]);
+    let types = prop::sample::select(&["Observation", "Condition", "Patient", "Consent"][..]);
     let purposes = prop::sample::select(&["TREAT", "HRESCH", "HPAYMT"][..]);
     (types, numbers(), 0..6_i64, numbers(), purposes, 0..6_i64).prop_map(
         |(resource_type, keys, sort, actors, purpose, now)| Case { resource_type, keys, sort, actors, purpose, now },
@@ -165,6 +165,16 @@ proptest! {
         if matches!(case.decide(&rules), Decision::Deny { .. }) {
             prop_assert!(restricts(&rules, &case.context()));
         }
+    }
+
+    #[test]
+    fn what_names_no_consents_says_nothing_of_them(rules in rules(), case in case(), default in default_policy()) {
+        let blind: Vec<_> =
+            rules.into_iter().map(|rule| ConsentRule { classes: None, labels: None, data: None, ..rule }).collect();
+        let case = Case { resource_type: "Consent", ..case };
+        prop_assert_eq!(case.decide(&blind), Decision::NoRule);
+        let unlabelled = !super::keys::above_normal().iter().any(|label| case.keys.contains(label));
+        prop_assert!(case.visible(&blind, default) || !unlabelled);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::sql::{NO_PATIENT, SEVERAL_PATIENTS, Sql, uuid, uuids};
 
 const WORLDS: i32 = 160;
 const CALLERS: usize = 6;
-const TYPES: [&str; 3] = ["Observation", "Condition", "Patient"];
+const TYPES: [&str; 4] = ["Observation", "Condition", "Patient", "Consent"];
 const ACTORS: [&str; 3] = ["Organization/a", "Organization/b", "https://elsewhere.test/fhir/Organization/a"];
 const PURPOSES: [&str; 4] = ["TREAT", "HRESCH", "HPAYMT", "BTG"];
 
