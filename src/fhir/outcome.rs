@@ -120,6 +120,9 @@ issue_codes! {
     Informational = "informational",
 }
 
+/// How the place of what is wrong with the HTTP request begins.
+const HTTP: &str = "http.";
+
 /// One issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
@@ -129,7 +132,8 @@ pub struct Issue {
     pub code: IssueCode,
     /// What happened and what to do, for people. Never with patient data or secrets.
     pub diagnostics: String,
-    /// The element it is about as a FHIRPath expression: `Patient.name[0].given[1]`.
+    /// The element it is about as a FHIRPath expression, `Patient.name[0].given[1]`, or the parameter of the request
+    /// ([`Self::of_parameter`]).
     pub expression: Option<String>,
 }
 
@@ -155,6 +159,17 @@ impl Issue {
         self
     }
 
+    /// The same issue, about a parameter of the HTTP request: `http.` and its name, as R4 has it for `issue.location`
+    /// and R5 for `issue.expression`.
+    pub fn of_parameter(self, name: &str) -> Self {
+        self.at(format!("{HTTP}{name}"))
+    }
+
+    /// Whether it is about the HTTP request, as [`Self::of_parameter`] says, rather than about a resource.
+    pub fn is_of_request(&self) -> bool {
+        self.expression.as_deref().is_some_and(|expression| expression.starts_with(HTTP))
+    }
+
     /// Whether it makes the interaction fail.
     pub fn is_error(&self) -> bool {
         self.severity <= Severity::Error
@@ -172,9 +187,13 @@ impl Issue {
             write_string(&self.diagnostics.replace('\0', "\u{fffd}"), out);
         }
         if let Some(expression) = self.expression.as_deref().filter(|text| !text.is_empty()) {
-            out.push_str(",\"expression\":[");
-            write_string(&expression.replace('\0', "\u{fffd}"), out);
-            out.push(']');
+            // What has a FHIRPath needs no XPath, which R4 keeps for old readers only.
+            let names: &[&str] = if self.is_of_request() { &["location", "expression"] } else { &["expression"] };
+            for name in names {
+                out.push_str(&format!(",\"{name}\":["));
+                write_string(&expression.replace('\0', "\u{fffd}"), out);
+                out.push(']');
+            }
         }
         out.push('}');
     }
@@ -281,6 +300,13 @@ mod tests {
              {\"severity\":\"warning\",\"code\":\"too-long\",\"expression\":[\"Patient.name[0]\"]}]}"
         );
         assert!(outcome.has_errors());
+    }
+
+    #[test]
+    fn a_parameter_is_named_in_both_places() {
+        let issue = Issue::error(IssueCode::Invalid, "x").of_parameter("birthdate");
+        let text = OperationOutcome::from(issue).to_json();
+        assert!(text.contains(r#""location":["http.birthdate"],"expression":["http.birthdate"]"#), "{text}");
     }
 
     #[test]

@@ -43,7 +43,9 @@ impl Failure {
     /// The same, its issues placed below `location` (an entry of a Bundle).
     pub fn below(mut self, location: &str) -> Self {
         for issue in &mut self.issues {
+            let of_request = issue.is_of_request();
             let expression = match issue.expression.take() {
+                Some(_) if of_request => format!("{location}.request"),
                 // The path begins with the resource's type; the entry's resource stands for it.
                 Some(path) => match path.split_once('.') {
                     Some((_, rest)) => format!("{location}.resource.{rest}"),
@@ -117,12 +119,21 @@ impl From<StoreError> for Failure {
                 tracing::error!(message, "internal error");
                 Self::new(status, code, "the server failed; its log says why")
             }
+            // What is no name is the whole query, or none that is known.
+            StoreError::Search { parameter, .. } if is_name(&parameter) => {
+                Self::of(status, Issue::error(code, message).of_parameter(&parameter))
+            }
             StoreError::Gone { version, .. } => {
                 Self::new(status, code, message).with_header("ETag", format!("W/\"{version}\""))
             }
             _ => Self::new(status, code, message),
         }
     }
+}
+
+/// Whether it can be the name of a search parameter, modifier and chain included.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
 }
 
 impl From<Refusal> for Failure {
@@ -150,5 +161,23 @@ impl From<BearerError> for Failure {
             _ => IssueCode::Login,
         };
         Self::new(error.status(), code, error.to_string()).with_header("WWW-Authenticate", error.www_authenticate())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_kept_inside_a_bundle() {
+        let below = |issue: Issue| {
+            let failure = Failure::of(400, issue).below("Bundle.entry[3]");
+            failure.issues.into_iter().next().and_then(|issue| issue.expression).unwrap_or_default()
+        };
+        let issue = || Issue::error(IssueCode::Invalid, "x");
+        assert_eq!(below(issue()), "Bundle.entry[3]");
+        assert_eq!(below(issue().at("Observation")), "Bundle.entry[3].resource");
+        assert_eq!(below(issue().at("Observation.code.coding[0]")), "Bundle.entry[3].resource.code.coding[0]");
+        assert_eq!(below(issue().of_parameter("birthdate")), "Bundle.entry[3].request");
     }
 }

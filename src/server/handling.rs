@@ -15,8 +15,10 @@ use crate::failure::Failure;
 pub(crate) fn refuse_if_strict(act: &Act<'_>, ignored: &[Ignored]) -> Result<(), Failure> {
     match act.request.strict() && !ignored.is_empty() {
         true => {
-            let issue =
-                |one: &Ignored| Issue::error(IssueCode::NotSupported, format!("{}: {}", one.parameter, one.reason));
+            let issue = |one: &Ignored| {
+                Issue::error(IssueCode::NotSupported, format!("{}: {}", one.parameter, one.reason))
+                    .of_parameter(&one.parameter)
+            };
             Err(Failure::all(400, ignored.iter().map(issue).collect()))
         }
         false => Ok(()),
@@ -36,6 +38,7 @@ pub(crate) fn report(bundle: &mut BundleWriter, ignored: &[Ignored]) {
     }
     let issue = |one: &Ignored| {
         Issue::warning(IssueCode::NotSupported, format!("'{}' was left out: {}", one.parameter, one.reason))
+            .of_parameter(&one.parameter)
     };
     let issues = ignored.iter().map(issue).collect();
     bundle.search_entry("", &OperationOutcome { issues }.to_json(), "outcome");

@@ -83,7 +83,13 @@ impl Route {
                         Err(method_not_allowed("GET"))
                     }
                     [name] if name.starts_with('$') => Ok(route(operation(name, Some(kind), Level::Type)?, None, None)),
-                    [id] => Ok(route(on_instance(verb)?, Some(valid_id(id)?), None)),
+                    [id] => {
+                        let interaction = on_instance(verb)?;
+                        if interaction == Interaction::Update {
+                            creatable_id(id)?;
+                        }
+                        Ok(route(interaction, Some(valid_id(id)?), None))
+                    }
                     [id, "_history"] if verb == Verb::Get => {
                         Ok(route(Interaction::HistoryInstance, Some(valid_id(id)?), None))
                     }
@@ -188,11 +194,25 @@ fn operation(name: &str, on: Option<&str>, level: Level) -> Result<Interaction, 
 /// Dots alone are ids by their pattern, but clients and proxies take them out of a path (RFC 3986 section 5.2.4), and
 /// so would ask for something else.
 fn valid_id(id: &str) -> Result<&str, Failure> {
-    if is_id(id) && !matches!(id, "." | "..") {
-        Ok(id)
-    } else {
-        Err(Failure::new(404, IssueCode::NotFound, "no resource has such an id (1 to 64 of A-Z a-z 0-9 - .)"))
+    match can_exist(id) {
+        true => Ok(id),
+        false => Err(Failure::new(404, IssueCode::NotFound, format!("no resource has such an id ({ID_RULE})"))),
     }
+}
+
+/// An update would create what is not there, so that of an id that cannot exist it is told what is wrong with it.
+fn creatable_id(id: &str) -> Result<(), Failure> {
+    match can_exist(id) {
+        true => Ok(()),
+        false => Err(Failure::new(400, IssueCode::Value, format!("'{id}' is no id for a resource ({ID_RULE})"))),
+    }
+}
+
+/// R4 datatypes.html#id
+const ID_RULE: &str = "1 to 64 of A-Z a-z 0-9 - .";
+
+fn can_exist(id: &str) -> bool {
+    is_id(id) && !matches!(id, "." | "..")
 }
 
 fn method_not_allowed(allow: &str) -> Failure {

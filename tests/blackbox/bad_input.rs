@@ -482,3 +482,77 @@ fn headers_that_make_no_sense() {
         }
     }
 }
+
+/// An update would create what is not there, so an id that cannot be one is the client's mistake; read, it is not
+/// there (docs/decisions/0012-hidden-ids-and-updates.md).
+#[test]
+fn an_id_that_cannot_be_one_is_told_to_who_would_create_it() {
+    let client = client();
+    let long = "a".repeat(65);
+    for id in ["bad_id!", "a_b", "%C3%A4", long.as_str()] {
+        let path = format!("Patient/{id}");
+        let body = json!({"resourceType": "Patient", "id": id}).to_string();
+        let put = Refusal { method: "PUT", path: &path, body: body.as_bytes(), code: "value", says: &["64"], ..GET };
+        refused(&client, &put);
+        for method in ["GET", "DELETE"] {
+            refused(&client, &Refusal { method, path: &path, status: 404, code: "not-found", ..GET });
+        }
+        let entry = json!({"resource": {"resourceType": "Patient"}, "request": {"method": "PUT", "url": path}});
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
+        let answer = client.post("", &bundle.to_string());
+        assert_eq!((answer.status, answer.issue().as_str()), (400, "value"), "{id}: {}", answer.text);
+        assert_eq!(answer.json()["issue"][0]["expression"][0], "Bundle.entry[0]", "{id}");
+    }
+}
+
+/// R4 `OperationOutcome.issue.expression` begins with the type of the resource that was sent; `location` names
+/// parameters as `http.` and their name.
+#[test]
+fn what_is_wrong_is_named_by_its_place() {
+    let client = client();
+    let place = |answer: &Answer, member: &str| answer.json()["issue"][0][member].clone();
+    let observation = json!({"resourceType": "Observation", "id": "other", "status": "final", "code": {"text": "x"}});
+    let part = json!({"resourceType": "Patient", "id": "place",
+        "meta": {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}});
+    for (path, body, expected) in [
+        ("Observation/place", &observation, "Observation.id"),
+        ("Patient/place", &observation, "Patient"),
+        ("Patient/place", &json!({"resourceType": "Patient"}), "Patient.id"),
+        ("Patient/place", &part, "Patient.meta.tag"),
+        ("Patient/place", &json!({"resourceType": "Patient", "id": "place", "gender": 7}), "Patient.gender"),
+    ] {
+        let answer = client.put(path, &body.to_string());
+        assert_eq!(place(&answer, "expression"), json!([expected]), "{path} {body}: {}", answer.text);
+        assert!(place(&answer, "location").is_null(), "{}", answer.text);
+        // The same inside a Bundle, below its entry.
+        let entry =
+            |resource: &Value, url: &str| json!({"resource": resource, "request": {"method": "PUT", "url": url}});
+        let sound = entry(&json!({"resourceType": "Patient", "id": "sound"}), "Patient/sound");
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [sound, entry(body, path)]});
+        let answer = client.post("", &bundle.to_string());
+        let rest = expected.split_once('.').map_or(String::new(), |(_, rest)| format!(".{rest}"));
+        let below = format!("Bundle.entry[1].resource{rest}");
+        assert_eq!(place(&answer, "expression"), json!([below]), "{path} {body}: {}", answer.text);
+    }
+    for (path, expected) in [
+        ("Patient?birthdate=someday", "http.birthdate"),
+        ("Patient?gender:nonsense=male", "http.gender:nonsense"),
+        ("Patient?_count=many", "http._count"),
+        ("Patient/_history?_since=then", "http._since"),
+        ("AuditEvent?date=someday", "http.date"),
+        ("Patient/$risk-score?as-of=then", "http.as-of"),
+        ("Observation/$lastn?max=none", "http.max"),
+    ] {
+        let answer = client.get(path);
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+        for member in ["location", "expression"] {
+            assert_eq!(place(&answer, member), json!([expected]), "{path}: {}", answer.text);
+        }
+    }
+    let unknown = client.get_with("Patient?nonsense=1", &[("prefer", "handling=strict")]);
+    assert_eq!((unknown.status, place(&unknown, "location")), (400, json!(["http.nonsense"])), "{}", unknown.text);
+    let entry = json!({"request": {"method": "GET", "url": "Patient?birthdate=someday"}});
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
+    let answer = client.post("", &bundle.to_string());
+    assert_eq!(place(&answer, "expression"), json!(["Bundle.entry[0].request"]), "{}", answer.text);
+}

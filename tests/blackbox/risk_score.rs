@@ -82,6 +82,18 @@ impl Stay {
         format!("Patient/{}/$risk-score?as-of=2024-03-03T00:00:00Z{query}", self.patient)
     }
 
+    /// The Consent of the patient with this root provision.
+    fn consent(&self, provision: Value) -> Value {
+        json!({
+            "resourceType": "Consent", "status": "active",
+            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+            "category": [{"coding": [{"system": LOINC, "code": "59284-0"}]}],
+            "patient": {"reference": format!("Patient/{}", self.patient)},
+            "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
+            "provision": provision,
+        })
+    }
+
     fn score(&self) -> Value {
         self.score_for(&self.client)
     }
@@ -96,6 +108,16 @@ impl Stay {
         let body = json!({"resourceType": "Parameters", "parameter": parameters});
         self.client.post(&format!("Patient/{}/$risk-score", self.patient), &body.to_string())
     }
+}
+
+fn research() -> Value {
+    json!([{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}])
+}
+
+/// Permits all but research with this code.
+fn deny_research(code: &str) -> Value {
+    let codes = json!([{"coding": [{"system": LOINC, "code": code}]}]);
+    json!({"type": "permit", "provision": [{"type": "deny", "purpose": research(), "code": codes}]})
 }
 
 fn as_of() -> Value {
@@ -370,19 +392,7 @@ fn a_consent_changes_what_the_model_sees() {
     let researcher = Salus::shared().client_as("system/*.rs", "HRESCH", &[]);
     let whole = stay.score();
     assert_eq!(probability(&stay.score_for(&researcher)), probability(&whole));
-    let deny = |code: &str| {
-        json!({
-            "resourceType": "Consent", "status": "active",
-            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-            "category": [{"coding": [{"system": LOINC, "code": "59284-0"}]}],
-            "patient": {"reference": format!("Patient/{}", stay.patient)},
-            "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
-            "provision": {"type": "permit", "provision": [{
-                "type": "deny", "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}],
-                "code": [{"coding": [{"system": LOINC, "code": code}]}],
-            }]},
-        })
-    };
+    let deny = |code: &str| stay.consent(deny_research(code));
     let consent = stay.client.create(&deny(LACTATE));
     let withheld = stay.score_for(&researcher);
     validate(&withheld);
@@ -423,14 +433,7 @@ fn a_consent_changes_what_the_model_sees() {
 fn a_hidden_patient_is_unknown_to_the_model() {
     let stay = Stay::new();
     let researcher = Salus::shared().client_as("system/*.rs", "HRESCH", &[]);
-    stay.client.create(&json!({
-        "resourceType": "Consent", "status": "active",
-        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-        "category": [{"coding": [{"system": LOINC, "code": "59284-0"}]}],
-        "patient": {"reference": format!("Patient/{}", stay.patient)},
-        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
-        "provision": {"type": "deny", "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}]},
-    }));
+    stay.client.create(&stay.consent(json!({"type": "deny", "purpose": research()})));
     let (hidden, unknown) =
         (researcher.get(&stay.path("")), researcher.get("Patient/nobody/$risk-score?as-of=2024-03-03T00:00:00Z"));
     assert_eq!((hidden.status, unknown.status), (404, 404));
@@ -443,17 +446,7 @@ fn a_hidden_patient_is_unknown_to_the_model() {
 fn a_consent_hides_a_stored_answer_only_where_a_value_was_used() {
     let stay = Stay::new();
     let researcher = Salus::shared().client_as("system/*.cruds", "HRESCH", &[]);
-    stay.client.create(&json!({
-        "resourceType": "Consent", "status": "active",
-        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-        "category": [{"coding": [{"system": LOINC, "code": "59284-0"}]}],
-        "patient": {"reference": format!("Patient/{}", stay.patient)},
-        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
-        "provision": {"type": "permit", "provision": [{
-            "type": "deny", "code": [{"coding": [{"system": LOINC, "code": LACTATE}]}],
-            "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}],
-        }]},
-    }));
+    stay.client.create(&stay.consent(deny_research(LACTATE)));
     let stored_by = |client: &Client| {
         let body = json!({"resourceType": "Parameters",
             "parameter": [as_of(), {"name": "persist", "valueBoolean": true}]});

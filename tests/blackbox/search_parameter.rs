@@ -167,7 +167,11 @@ fn what_cannot_be_used_is_refused_where_it_is_wrong() {
         let answer = client.post("SearchParameter", &own.to_string());
         assert_eq!(answer.status, 422, "{own}: {}", answer.text);
         let issue = &answer.json()["issue"][0];
-        assert_eq!((issue["code"].as_str().unwrap(), issue["expression"][0].as_str().unwrap()), (code, place), "{own}");
+        assert_eq!(
+            (issue["code"].as_str().unwrap(), issue["expression"][0].as_str().unwrap().to_owned()),
+            (code, format!("SearchParameter.{place}")),
+            "{own}"
+        );
     };
     refused(&|own| own["expression"] = json!("Patient.nonsense"), "not-supported", "expression");
     refused(&|own| own["expression"] = json!("Patient.gender.matches('(a+)+$')"), "not-supported", "expression");

@@ -185,10 +185,11 @@ impl Definitions {
         };
         let other = self.search.all_of_type(resource_type).find(is_other)?;
         let message = format!("{resource_type} has a search parameter '{}' already: {}", other.code, other.url);
-        Some(Issue::error(IssueCode::Duplicate, message).at("code"))
+        Some(Issue::error(IssueCode::Duplicate, message).at("SearchParameter.code"))
     }
 }
 
+/// An element of the SearchParameter that cannot be used.
 fn refused(location: &str, message: &str) -> Issue {
-    Issue::error(IssueCode::NotSupported, message).at(location)
+    Issue::error(IssueCode::NotSupported, message).at(format!("SearchParameter.{location}"))
 }

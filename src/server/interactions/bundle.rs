@@ -32,7 +32,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let bundle = act.request.resource()?;
     if bundle.get_str("resourceType") != Some("Bundle") {
         return Err(wrong(
-            "resourceType",
+            bundle.get_str("resourceType").unwrap_or("Resource"),
             "a Bundle of type batch or transaction is posted to the base; other resources to their type",
         ));
     }
@@ -244,7 +244,7 @@ fn write_entry<'v>(
             }
             validated(act.app, route.type_name(), resource)?;
             if route.interaction == Interaction::Update {
-                expect_id(resource.get_str("id"), route.id())?;
+                expect_id(resource, route.id())?;
             }
             Some((*resource).clone())
         }

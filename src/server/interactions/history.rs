@@ -2,7 +2,7 @@
 
 use salus_audit::{AuditKind, Entity};
 use salus_fhir::datatypes::{DateTime, instant};
-use salus_fhir::outcome::IssueCode;
+use salus_fhir::outcome::{Issue, IssueCode};
 use salus_store::{HistoryQuery, Version};
 
 use crate::bundle::{BundleWriter, quoted};
@@ -60,7 +60,10 @@ fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {
         ..HistoryQuery::default()
     };
     for (name, value) in act.request.parameters() {
-        let bad = |what: &str| Failure::new(400, IssueCode::Invalid, format!("'{name}' takes {what}, not '{value}'"));
+        let bad = |what: &str| {
+            let issue = Issue::error(IssueCode::Invalid, format!("'{name}' takes {what}, not '{value}'"));
+            Failure::of(400, issue.of_parameter(&name))
+        };
         match name.as_str() {
             "_count" => {
                 let count = value.parse::<i64>().ok().filter(|count| *count >= 0);
@@ -83,7 +86,7 @@ fn read_query(act: &Act<'_>) -> Result<HistoryQuery, Failure> {
             "_format" | "_pretty" | "_summary" | "_elements" => {}
             _ => {
                 let message = format!("history has no parameter '{name}' here");
-                return Err(Failure::new(400, IssueCode::NotSupported, message));
+                return Err(Failure::of(400, Issue::error(IssueCode::NotSupported, message).of_parameter(&name)));
             }
         }
     }

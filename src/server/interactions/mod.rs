@@ -38,11 +38,11 @@ pub(crate) fn expect_type(resource_type: &str, resource: &Value<'_>) -> Result<(
         Some(kind) if kind == resource_type => Ok(()),
         Some(kind) => {
             let message = format!("the resource is a {kind}, but the path says {resource_type}");
-            Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at("resourceType")))
+            Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at(resource_type)))
         }
         None => {
             let issue = Issue::error(IssueCode::Structure, "the resource has no resourceType");
-            Err(Failure::of(400, issue.at("resourceType")))
+            Err(Failure::of(400, issue.at(resource_type)))
         }
     }
 }

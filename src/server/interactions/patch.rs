@@ -118,7 +118,11 @@ impl Revise for Patched<'_> {
         for (name, value) in &held {
             if next.get(name) != value.as_ref() {
                 let message = format!("a patch cannot change the {name} of a resource");
-                return Err(StoreError::Invalid(vec![Issue::error(IssueCode::BusinessRule, message).at(*name)]));
+                let place = match *name {
+                    "id" => format!("{}.id", self.resource_type),
+                    _ => self.resource_type.clone(),
+                };
+                return Err(StoreError::Invalid(vec![Issue::error(IssueCode::BusinessRule, message).at(place)]));
             }
         }
         validated(self.app, &self.resource_type, &next).map_err(|failure| StoreError::Invalid(failure.issues))?;
@@ -162,7 +166,7 @@ fn unsupported(media: &str) -> Failure {
 /// The patch in an entry of a Bundle: a FHIRPath Patch stands there as it is, a JSON Patch in a Binary
 /// (R4 http.html#patch).
 fn of_entry<'b>(app: &App, resource: &Value<'b>) -> Result<Patch<'b>, Failure> {
-    let invalid = |message: &str| Failure::of(400, Issue::error(IssueCode::Invalid, message).at("resource"));
+    let invalid = |message: &str| Failure::of(400, Issue::error(IssueCode::Invalid, message).at("Binary.data"));
     if resource.get_str("resourceType") != Some("Binary") {
         return Ok(Patch::fhir_path(resource.clone(), &app.definitions)?);
     }

@@ -3,7 +3,7 @@
 
 use salus_audit::AuditKind;
 use salus_fhir::Key;
-use salus_fhir::outcome::IssueCode;
+use salus_fhir::outcome::{Issue, IssueCode};
 use salus_store::search::{EntryMode, Ignored, Page, SearchContext, SearchQuery, Total};
 
 use crate::bundle::BundleWriter;
@@ -98,7 +98,7 @@ fn present(
     // R4 search.html#summary
     if shown.is_text() && !(query.include.is_empty() && query.revinclude.is_empty()) {
         let message = "'_include' and '_revinclude' cannot be mixed with '_summary=text'";
-        return Err(Failure::new(400, IssueCode::Invalid, message));
+        return Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).of_parameter("_summary")));
     }
     ignored.extend(parameters.iter().filter(|(name, value)| name == "_contained" && value != "false").map(
         |(name, value)| Ignored {

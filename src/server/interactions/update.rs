@@ -29,7 +29,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(act.route.interaction, one)).collect();
     let written = if act.route.interaction == Interaction::Update {
         let id = act.route.id();
-        expect_id(resource.get_str("id"), id)?;
+        expect_id(&resource, id)?;
         let change = Change {
             access: act.access.clone(),
             resource_type: resource_type.to_owned(),
@@ -64,15 +64,20 @@ pub(crate) fn expect_whole(resource: &Value<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let message = "the resource is marked as a part of one (tag SUBSETTED): read it whole, change that, and update";
-    Err(Failure::of(422, Issue::error(IssueCode::BusinessRule, message).at("meta.tag")))
+    Err(Failure::of(422, Issue::error(IssueCode::BusinessRule, message).at(format!("{}.meta.tag", type_of(resource)))))
 }
 
 /// The body must carry the id of the path.
-pub(crate) fn expect_id(found: Option<&str>, expected: &str) -> Result<(), Failure> {
-    let message = match found {
+pub(crate) fn expect_id(resource: &Value<'_>, expected: &str) -> Result<(), Failure> {
+    let message = match resource.get_str("id") {
         Some(id) if id == expected => return Ok(()),
         Some(id) => format!("the resource's id is '{id}', but the path says '{expected}'"),
         None => format!("the resource needs the id of the path, '{expected}'"),
     };
-    Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at("id")))
+    Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).at(format!("{}.id", type_of(resource)))))
+}
+
+/// The type that the resource says it is of, where an expression begins.
+fn type_of<'v>(resource: &'v Value<'_>) -> &'v str {
+    resource.get_str("resourceType").unwrap_or("Resource")
 }

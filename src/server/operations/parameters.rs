@@ -35,7 +35,7 @@ pub(super) fn body<'b>(act: &'b Act<'_>) -> Result<Option<Value<'b>>, Failure> {
     let body = act.request.resource()?;
     match body.get_str("resourceType") {
         Some("Parameters") => Ok(Some(body)),
-        _ => Err(bad("resourceType", "the body must be a Parameters resource")),
+        _ => Err(no_parameters()),
     }
 }
 
@@ -80,7 +80,7 @@ fn each(
     let mut parameters = act.request.parameters();
     let Some(body) = body(act)? else { return Ok(parameters) };
     for parameter in body.items("parameter") {
-        let name = parameter.get_str("name").ok_or_else(|| bad("parameter", "a parameter has no name"))?;
+        let name = parameter.get_str("name").ok_or_else(unnamed)?;
         let text = match value_of(parameter) {
             Some(Value::String(text)) => Some(text.to_string()),
             Some(Value::Number(number)) => Some(number.to_string()),
@@ -96,5 +96,14 @@ fn each(
 
 /// A parameter that cannot be used.
 pub(super) fn bad(name: &str, message: &str) -> Failure {
-    Failure::of(400, Issue::error(IssueCode::Invalid, format!("{name}: {message}")))
+    Failure::of(400, Issue::error(IssueCode::Invalid, format!("{name}: {message}")).of_parameter(name))
+}
+
+/// A body that is another resource.
+pub(super) fn no_parameters() -> Failure {
+    Failure::new(400, IssueCode::Invalid, "the body must be a Parameters resource")
+}
+
+fn unnamed() -> Failure {
+    Failure::of(400, Issue::error(IssueCode::Required, "a parameter has no name").at("Parameters.parameter.name"))
 }

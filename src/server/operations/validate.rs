@@ -121,7 +121,7 @@ fn of_resource(act: &Act<'_>, parameters: &Parameters, resource: &Value<'_>, iss
     };
     expect(expect_type(act.route.type_name(), resource));
     if parameters.mode == Some(Mode::Update) {
-        expect(update::expect_id(resource.get_str("id"), act.route.id()));
+        expect(update::expect_id(resource, act.route.id()));
         expect(update::expect_whole(resource));
     }
     let checked = check(act.app, resource, &parameters.profiles);

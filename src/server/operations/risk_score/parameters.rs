@@ -7,6 +7,7 @@ use salus_fhir::outcome::{Issue, IssueCode};
 
 use crate::dispatch::Act;
 use crate::failure::Failure;
+use crate::operations::parameters::no_parameters;
 use crate::request::{Body, Verb};
 
 /// Whom to score.
@@ -50,7 +51,7 @@ impl Parameters {
         if !matches!(act.request.body, Body::Empty) {
             let body = act.request.resource()?;
             if body.get_str("resourceType") != Some("Parameters") {
-                return Err(bad("resourceType", "the body must be a Parameters resource"));
+                return Err(no_parameters());
             }
             for parameter in body.items("parameter") {
                 reader.parameter(parameter)?;
@@ -158,5 +159,5 @@ fn as_of(text: &str) -> Result<i64, Failure> {
 }
 
 fn bad(name: &str, message: &str) -> Failure {
-    Failure::of(400, Issue::error(IssueCode::Invalid, message).at(name))
+    Failure::of(400, Issue::error(IssueCode::Invalid, message).of_parameter(name))
 }
