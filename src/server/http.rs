@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::dispatch::{dispatch, refuse};
 use crate::failure::Failure;
 use crate::limits::bounded;
+use crate::media::Format;
 use crate::presentation::{Presentation, Presented};
 use crate::request::{Body, FhirRequest, Verb, percent_decoded};
 use crate::response::FhirResponse;
@@ -87,15 +88,16 @@ async fn metadata(
         Err(failure) => Err(failure.clone()),
     };
     let presentation = presentation.unwrap_or_default();
-    match told {
-        Ok(()) if presentation.is_plain() => write(
-            &app,
-            FhirResponse::json(200, ""),
-            Presented::json(app.capabilities.current(&app)),
-            &caller.request_id,
-        ),
-        Ok(()) => {
-            let statement = String::from_utf8_lossy(&app.capabilities.current(&app)).into_owned();
+    let known = presentation.format_alone().filter(|_| told.is_ok());
+    if let Some(Ok(bytes)) = known.map(|format| app.capabilities.current(&app).text(format)) {
+        let media_type = known.unwrap_or_default().media_type().into();
+        let presented = Presented { bytes, media_type, foreign: false };
+        return write(&app, FhirResponse::json(200, ""), presented, &caller.request_id);
+    }
+    let json = || app.capabilities.current(&app).text(Format::Json);
+    match told.and_then(|()| json()) {
+        Ok(json) => {
+            let statement = String::from_utf8_lossy(&json).into_owned();
             respond(&app, &caller, &fhir, &presentation, FhirResponse::json(200, statement)).await
         }
         Err(failure) => {

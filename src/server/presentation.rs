@@ -65,7 +65,12 @@ impl Presentation {
 
     /// Whether JSON text is given as it is.
     pub fn is_plain(&self) -> bool {
-        self.format == Format::Json && !self.pretty && self.content.is_none()
+        self.format_alone() == Some(Format::Json)
+    }
+
+    /// The format, where that is all there is to the form.
+    pub fn format_alone(&self) -> Option<Format> {
+        (!self.pretty && self.content.is_none()).then_some(self.format)
     }
 
     /// Gives an answer's JSON text its form.
@@ -118,7 +123,11 @@ impl Presented {
     }
 }
 
-fn xml_of(body: &str, definitions: &Definitions, pretty: bool) -> Result<String, Failure> {
+/// The XML form of a resource's JSON text.
+///
+/// # Errors
+/// 406 where it has none.
+pub(crate) fn xml_of(body: &str, definitions: &Definitions, pretty: bool) -> Result<String, Failure> {
     // Bundles nest what was stored at the deepest that is taken.
     let limits = Limits { depth: Limits::default().depth + 8 };
     let unwritable = |message: String| {

@@ -119,6 +119,26 @@ fn every_interaction_answers_in_both_forms() {
     assert_eq!((refused.status, from_xml(&r4, &refused)["issue"][0]["code"].as_str()), (401, Some("login")));
 }
 
+/// The statement is kept in both forms, and made anew when what can be searched by has changed.
+#[test]
+fn the_statement_in_xml_keeps_up_with_that_in_json() {
+    let salus = Salus::start();
+    let (client, r4) = (salus.client("system/*.cruds"), r4());
+    let ask = |accept: &str| client.request("GET", "metadata", &[("accept", accept)], b"");
+    let first = ask("application/fhir+xml");
+    assert_eq!(ask("application/fhir+xml").text, first.text);
+    client.create(&json!({"resourceType": "SearchParameter", "url": "http://formats.test/SearchParameter/nickname",
+        "name": "nickname", "status": "active", "description": "By nickname.", "code": "formats-nickname",
+        "base": ["Patient"], "type": "string", "expression": "Patient.name.where(use = 'nickname').given"}));
+    let begun = std::time::Instant::now();
+    while !ask("application/fhir+json").text.contains("formats-nickname") {
+        assert!(begun.elapsed().as_secs() < 60, "the parameter is not there");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let (as_json, as_xml) = (ask("application/fhir+json"), ask("application/fhir+xml"));
+    assert_eq!(from_xml(&r4, &as_xml), as_json.json());
+}
+
 #[test]
 fn bundles_in_xml_are_processed() {
     let (client, r4) = (client(), r4());

@@ -178,6 +178,17 @@ fn what_was_read_in_part_is_no_update() {
     refused(&client.post("", &bundle("transaction")));
     let batch = client.post("", &bundle("batch")).json();
     assert_eq!(batch["entry"][0]["response"]["status"], "422", "{batch}");
+    // Nor is the mark to be had by a change: the whole could not be updated from then on.
+    let mark = json!({"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"});
+    let add = json!([{"op": "add", "path": "/meta/tag/-", "value": mark}]).to_string();
+    let patch = |media: &str, body: &str| client.request("PATCH", &path, &[("content-type", media)], body.as_bytes());
+    refused(&patch("application/json-patch+json", &add));
+    let add = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Observation.meta"},
+        {"name": "name", "valueString": "tag"}, {"name": "value", "valueCoding": mark}]}]});
+    refused(&patch("application/fhir+json", &add.to_string()));
+    let meta = json!({"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [mark]}}]});
+    refused(&client.post(&format!("{path}/$meta-add"), &meta.to_string()));
     assert_eq!(client.get(&path).text, whole.text);
     assert_eq!(client.post("Observation", &part).status, 201, "as a new resource it is what it is");
     assert_eq!(client.put(&path, &whole.text).status, 200);

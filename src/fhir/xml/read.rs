@@ -1,5 +1,7 @@
 //! XML to JSON.
 
+use std::borrow::Cow;
+
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -39,13 +41,23 @@ pub fn read(text: &str, definitions: &Definitions, limits: &Limits) -> Result<Va
     if text.len() > limits.bytes {
         return Err(XmlError::new(Kind::TooLarge(limits.bytes), text, 0, String::new()));
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = lines_ended(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = &*text;
     let mut xml = NsReader::from_str(text);
     xml.config_mut().check_comments = true;
     let types = definitions.types();
     let mut reader = Reader { xml, text, types, limits, at: 0, depth: 0, steps: Steps::default() };
     let value = reader.document();
     value.map_err(|kind| XmlError::new(kind, text, reader.at, reader.steps.to_string()))
+}
+
+/// The text with its lines ended by a line feed alone, as whoever reads XML sees it (XML 1.0 section 2.11). A carriage
+/// return that is meant is written as a character reference.
+fn lines_ended(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// As [`read`], from bytes, which must be UTF-8.

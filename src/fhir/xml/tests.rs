@@ -75,6 +75,29 @@ fn what_says_nothing_is_skipped_and_prefixes_are_resolved() {
     assert_eq!(value.get("active"), Some(&Value::Bool(true)));
 }
 
+/// XML 1.0 section 2.11: lines end with a line feed, however they were written; a character reference is kept.
+#[test]
+fn lines_end_with_a_line_feed() {
+    let Some(r4) = r4() else { return };
+    for end in ["\r\n", "\r", "\n"] {
+        let xml = [
+            "<Patient xmlns=\"http://hl7.org/fhir\">",
+            "<text><status value=\"generated\"/>",
+            "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a",
+            "b</p></div></text>",
+            "<name><text value=\"c",
+            "d&#13;&#10;e\"/></name></Patient>",
+        ];
+        let value = read(&xml.join(end), &r4, &Limits::default()).unwrap();
+        assert_eq!(
+            value.at(&["text", "div"]).and_then(Value::as_str),
+            Some("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a\nb</p></div>"),
+            "{end:?}"
+        );
+        assert_eq!(value.items("name")[0].get_str("text"), Some("c d\r\ne"), "{end:?}");
+    }
+}
+
 #[test]
 fn numbers_keep_their_digits() {
     let Some(r4) = r4() else { return };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use salus_auth::AuthConfig;
@@ -14,7 +14,10 @@ use salus_store::audit::AuditQuery;
 
 use crate::app::App;
 use crate::bundle::quoted;
+use crate::failure::Failure;
+use crate::media::Format;
 use crate::operations::{self, Level, Served};
+use crate::presentation;
 
 /// What can be done with resources of every type but AuditEvent (codes of `type-restful-interaction`).
 pub const RESOURCE_INTERACTIONS: [&str; 9] =
@@ -26,21 +29,49 @@ const AUDIT_EVENT: &str = "AuditEvent";
 /// What can be done with the system (codes of `system-restful-interaction`).
 pub const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
-/// The statement as it was last made, and the definitions that it was made from.
+/// The statement as it was last made.
 #[derive(Default)]
-pub struct Capabilities(Mutex<Option<(Arc<Definitions>, Bytes)>>);
+pub struct Capabilities(Mutex<Option<Arc<Statement>>>);
+
+/// The CapabilityStatement by some definitions, in the forms it was asked for.
+pub struct Statement {
+    definitions: Arc<Definitions>,
+    json: Bytes,
+    xml: OnceLock<Bytes>,
+}
 
 impl Capabilities {
     /// The statement by the definitions in force.
-    pub fn current(&self, app: &App) -> Bytes {
+    pub fn current(&self, app: &App) -> Arc<Statement> {
         let definitions = app.store.definitions();
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, made)) = known.filter(|(of, _)| Arc::ptr_eq(of, &definitions)) {
+        if let Some(made) = known.filter(|made| Arc::ptr_eq(&made.definitions, &definitions)) {
             return made;
         }
-        let made = Bytes::from(statement(&definitions, &app.base, app.auth.config(), app.cors.is_some()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((definitions, made.clone()));
+        let json = statement(&definitions, &app.base, app.auth.config(), app.cors.is_some()).into();
+        let made = Arc::new(Statement { definitions, json, xml: OnceLock::new() });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
         made
+    }
+}
+
+impl Statement {
+    /// Its text, in one form or the other.
+    ///
+    /// # Errors
+    /// As [`presentation::xml_of`].
+    pub fn text(&self, format: Format) -> Result<Bytes, Failure> {
+        if let Some(xml) = self.xml.get().filter(|_| format == Format::Xml) {
+            return Ok(xml.clone());
+        }
+        Ok(match format {
+            Format::Json => self.json.clone(),
+            Format::Xml => {
+                let json = String::from_utf8_lossy(&self.json);
+                let xml = Bytes::from(presentation::xml_of(&json, &self.definitions, false)?);
+                self.xml.get_or_init(|| xml).clone()
+            }
+        })
     }
 }
 
@@ -84,7 +115,7 @@ fn common_parameters() -> String {
         |name: &str, kind: &str, text: &str| format!(r#"{{"name":"{name}","type":"{kind}","documentation":"{text}"}}"#);
     let all = [
         parameter("_content", "string", "Words anywhere in the resource."),
-        parameter("_filter", "special", "An expression (R4 search_filter.html) without ss, sb, in and ni on codes."),
+        parameter("_filter", "special", "An expression (R4 search_filter.html)."),
         parameter("_list", "reference", "What stands in the List with this id."),
         parameter("_text", "string", "Words in the narrative."),
         parameter("_type", "token", "Types, in searches of several."),

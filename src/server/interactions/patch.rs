@@ -15,11 +15,13 @@ use salus_access::{Interaction, authorize};
 use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode};
 use salus_fhir::patch::{Patch, PatchError};
+use salus_fhir::subset::is_subsetted;
 use salus_store::Error as StoreError;
 use salus_store::Written;
 use salus_store::write::transaction::{Entry, Target};
 use salus_store::write::{Method, Revise};
 
+use super::update::expect_still_whole;
 use super::{answer, only, validated};
 use crate::app::App;
 use crate::conditional::precondition;
@@ -114,6 +116,7 @@ impl std::fmt::Debug for Patched<'_> {
 impl Revise for Patched<'_> {
     fn revise<'v>(&'v self, current: Value<'v>) -> Result<Value<'v>, StoreError> {
         let held = ["resourceType", "id"].map(|name| (name, current.get(name).cloned()));
+        let was_part = is_subsetted(&current);
         let next = self.patch.apply(current, &self.app.definitions)?;
         for (name, value) in &held {
             if next.get(name) != value.as_ref() {
@@ -125,6 +128,7 @@ impl Revise for Patched<'_> {
                 return Err(StoreError::Invalid(vec![Issue::error(IssueCode::BusinessRule, message).at(place)]));
             }
         }
+        expect_still_whole(was_part, &next)?;
         validated(self.app, &self.resource_type, &next).map_err(|failure| StoreError::Invalid(failure.issues))?;
         Ok(next)
     }

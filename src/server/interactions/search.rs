@@ -95,18 +95,27 @@ fn present(
         query.count = 0;
         query.total = Total::Accurate;
     }
+    let bad =
+        |name: &str, message: &str| Failure::of(400, Issue::error(IssueCode::Invalid, message).of_parameter(name));
     // R4 search.html#summary
     if shown.is_text() && !(query.include.is_empty() && query.revinclude.is_empty()) {
-        let message = "'_include' and '_revinclude' cannot be mixed with '_summary=text'";
-        return Err(Failure::of(400, Issue::error(IssueCode::Invalid, message).of_parameter("_summary")));
+        return Err(bad("_summary", "'_include' and '_revinclude' cannot be mixed with '_summary=text'"));
     }
-    ignored.extend(parameters.iter().filter(|(name, value)| name == "_contained" && value != "false").map(
-        |(name, value)| Ignored {
-            parameter: name.clone(),
-            value: value.clone(),
-            reason: "not supported here; contained resources are shown with those that contain them".to_owned(),
-        },
-    ));
+    for (name, value) in parameters {
+        // Of the values the specification has, those that ask for what is not here.
+        let asks = match (name.as_str(), value.as_str()) {
+            ("_contained", "" | "false") | ("_containedType", "") => false,
+            ("_contained", "true" | "both") | ("_containedType", "container" | "contained") => true,
+            ("_contained", _) => return Err(bad(name, "'_contained' takes true, false or both")),
+            ("_containedType", _) => return Err(bad(name, "'_containedType' takes container or contained")),
+            _ => false,
+        };
+        if asks {
+            let reason =
+                "contained resources are not found by themselves here; they are shown in those that contain them";
+            ignored.push(Ignored { parameter: name.clone(), value: value.clone(), reason: reason.to_owned() });
+        }
+    }
     Ok(())
 }
 

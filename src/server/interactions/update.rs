@@ -7,7 +7,7 @@ use salus_fhir::outcome::{Issue, IssueCode};
 use salus_fhir::subset::is_subsetted;
 use salus_store::write::transaction::{Entry, Target};
 use salus_store::write::{Change, Method};
-use salus_store::{Precondition, Written};
+use salus_store::{Error as StoreError, Precondition, Written};
 
 use super::{answer, only, validated};
 use crate::conditional::precondition;
@@ -65,6 +65,14 @@ pub(crate) fn expect_whole(resource: &Value<'_>) -> Result<(), Failure> {
     }
     let message = "the resource is marked as a part of one (tag SUBSETTED): read it whole, change that, and update";
     Err(Failure::of(422, Issue::error(IssueCode::BusinessRule, message).at(format!("{}.meta.tag", type_of(resource)))))
+}
+
+/// A change must not mark as a part what was whole: nobody could update it from then on.
+pub(crate) fn expect_still_whole(was_part: bool, changed: &Value<'_>) -> Result<(), StoreError> {
+    match was_part {
+        true => Ok(()),
+        false => expect_whole(changed).map_err(|failure| StoreError::Invalid(failure.issues)),
+    }
 }
 
 /// The body must carry the id of the path.

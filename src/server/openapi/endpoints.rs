@@ -3,6 +3,7 @@
 use super::fhir;
 
 pub(super) const FHIR_JSON: &str = "application/fhir+json";
+pub(super) const FHIR_XML: &str = "application/fhir+xml";
 pub(super) const JSON: &str = "application/json";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 const TEXT: &str = "text/plain";

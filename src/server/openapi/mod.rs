@@ -35,7 +35,7 @@ pub fn document(definitions: &Definitions, origin: &str) -> OpenApi {
         .title("Salus")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "A SMART-on-FHIR R4 server with clinical models in the process. Which resource types, search parameters and operations there are, /fhir/metadata says in FHIR's own terms. Resources are described here in JSON; they are taken and given in XML (application/fhir+xml) as well, by Content-Type, Accept or _format.",
+            "A SMART-on-FHIR R4 server with clinical models in the process. Which resource types, search parameters and operations there are, /fhir/metadata says in FHIR's own terms. Resources are described here in JSON; they are taken in XML (application/fhir+xml) as well, by Content-Type, and given in it by Accept or _format.",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
@@ -108,13 +108,15 @@ fn operation(endpoint: &Endpoint) -> utoipa::openapi::path::Operation {
     }
     if !endpoint.body.is_empty() {
         let body = RequestBodyBuilder::new().required(Some(Required::True));
-        let body = endpoint.body.iter().fold(body, |body, media| body.content(*media, content(media)));
+        let forms = endpoint.body.iter().flat_map(|media| forms(media));
+        let body = forms.fold(body, |body, media| body.content(media, content(media)));
         operation = operation.request_body(Some(body.build()));
     }
     for (status, description) in endpoint.answers {
         let mut response = ResponseBuilder::new().description(*description);
         if let Some(media) = endpoint.media_of(*status) {
-            response = response.content(media, content(media));
+            response =
+                forms(media).into_iter().fold(response, |response, media| response.content(media, content(media)));
         }
         operation = operation.response(status.to_string(), response.build());
     }
@@ -141,6 +143,14 @@ fn path_parameter(name: &str) -> Parameter {
         .description(Some(description))
         .schema(Some(schema))
         .build()
+}
+
+/// The media types that something of this one can have: resources go in JSON and in XML.
+fn forms(media: &'static str) -> Vec<&'static str> {
+    match media {
+        endpoints::FHIR_JSON => vec![media, endpoints::FHIR_XML],
+        _ => vec![media],
+    }
 }
 
 fn content(media: &str) -> utoipa::openapi::Content {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use salus_audit::AuditKind;
 use salus_fhir::json::{self, Limits, Object, Value};
 use salus_fhir::outcome::IssueCode;
+use salus_fhir::subset::is_subsetted;
 use salus_store::search::{MetaList, SearchContext};
 use salus_store::write::transaction::{Entry, Target};
 use salus_store::write::{Method, Revise};
@@ -23,6 +24,7 @@ use crate::app::App;
 use crate::conditional::precondition;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::interactions::update::expect_still_whole;
 use crate::interactions::{patch, validated};
 use crate::response::FhirResponse;
 
@@ -157,6 +159,7 @@ impl std::fmt::Debug for Changed<'_> {
 
 impl Revise for Changed<'_> {
     fn revise<'v>(&'v self, mut current: Value<'v>) -> Result<Value<'v>, StoreError> {
+        let was_part = is_subsetted(&current);
         if let Some(resource) = current.as_object_mut() {
             if !resource.contains("meta") {
                 resource.insert_at(2, "meta", Object::new());
@@ -165,6 +168,7 @@ impl Revise for Changed<'_> {
                 LISTS.iter().for_each(|list| self.apply(list.name(), meta));
             }
         }
+        expect_still_whole(was_part, &current)?;
         validated(self.app, &self.resource_type, &current).map_err(|failure| StoreError::Invalid(failure.issues))?;
         Ok(current)
     }

@@ -92,7 +92,7 @@ pub struct SearchQuery {
 }
 
 /// Parameters that say how to answer rather than what to find; they are not the store's.
-const PRESENTATION: [&str; 5] = ["_format", "_pretty", "_summary", "_elements", "_contained"];
+const PRESENTATION: [&str; 6] = ["_format", "_pretty", "_summary", "_elements", "_contained", "_containedType"];
 
 /// Most values that all parameters of one search may have together: each is a part of the statement.
 const MOST_VALUES: usize = 2000;
