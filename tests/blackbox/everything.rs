@@ -139,6 +139,40 @@ fn of_an_encounter_and_of_a_group() {
     }
 }
 
+/// Members of a Group are searched together where they have little, which no page shows.
+#[test]
+fn of_a_group_of_many_each_resource_once() {
+    let client = Salus::shared().client("system/*.cruds");
+    let patients: Vec<String> = (0..23).map(|_| client.create(&json!({"resourceType": "Patient"}))).collect();
+    let subject = |at: usize| json!({"reference": format!("Patient/{}", patients[at])});
+    let mut expected: Vec<String> = patients.iter().map(|id| format!("Patient/{id}")).collect();
+    let mut add = |resource: Value| {
+        let id = client.create(&resource);
+        expected.push(format!("{}/{id}", resource["resourceType"].as_str().unwrap()));
+    };
+    let observation = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}});
+    // One has much; some are of two members, near each other and far.
+    for (subjects, day) in [(5, 1), (5, 2), (5, 2), (5, 3), (5, 4), (6, 2), (22, 3)] {
+        let mut observation = observation.clone();
+        observation["subject"] = subject(subjects);
+        observation["effectiveDateTime"] = json!(format!("2022-01-{day:02}"));
+        add(observation);
+    }
+    for (one, other) in [(0, 22), (7, 8), (5, 6), (15, 16)] {
+        add(json!({"resourceType": "Appointment", "status": "booked", "participant": [
+            {"actor": subject(one), "status": "accepted"}, {"actor": subject(other), "status": "accepted"}]}));
+    }
+    let members: Vec<Value> = (0..23).chain([3]).map(|at| json!({"entity": subject(at)})).collect();
+    let group = client.create(&json!({"resourceType": "Group", "type": "person", "actual": true, "member": members}));
+    expected.push(format!("Group/{group}"));
+    expected.sort();
+    for count in ["", "?_count=1", "?_count=2", "?_count=4", "?_count=7", "?_count=34"] {
+        assert_eq!(all(&client, &format!("Group/{group}/$everything{count}")), expected, "{count}");
+    }
+    let by_type: Vec<String> = expected.iter().filter(|one| one.starts_with("Observation/")).cloned().collect();
+    assert_eq!(all(&client, &format!("Group/{group}/$everything?_type=Observation&_count=3")), by_type);
+}
+
 #[test]
 fn what_may_not_be_seen_is_left_out() {
     let salus = Salus::shared();

@@ -2,14 +2,14 @@
 //! operation-encounter-everything.html, operation-group-everything.html): compartments, page by page, with what they
 //! refer to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use salus_audit::AuditKind;
 use salus_fhir::Definitions;
 use salus_fhir::datatypes::Reference;
 use salus_fhir::json::{self, Limits, Value};
 use salus_store::Version;
-use salus_store::search::{CompartmentOf, Cursor, Entry, SearchContext, SearchQuery, Total};
+use salus_store::search::{Cursor, Entry, SearchContext, SearchQuery, Total};
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{bad, primitive};
@@ -21,6 +21,8 @@ use crate::response::FhirResponse;
 
 /// Most matches of a page.
 const MOST_ENTRIES: i64 = 1000;
+/// Most compartments that are searched together.
+const MOST_TOGETHER: usize = 64;
 
 /// What was asked.
 #[derive(Default)]
@@ -35,11 +37,33 @@ struct Parameters {
     cursor: Option<String>,
 }
 
-/// Where a page goes on: with which of the compartments, and where in it.
-#[derive(Default, Serialize, Deserialize)]
+/// Compartments of resources of one type.
+struct Compartments {
+    owner: String,
+    ids: Vec<String>,
+}
+
+/// Where a page goes on: with which of the compartments, how many of them together, and where in these.
+#[derive(Serialize, Deserialize)]
 struct Place {
     compartment: usize,
+    together: usize,
     after: Option<Cursor>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { compartment: 0, together: 1, after: None }
+    }
+}
+
+impl Place {
+    /// Goes on behind the compartments up to `end`. As many as fit well into a page are searched together: more where
+    /// those before fitted into one, fewer where they did not.
+    fn advance(&mut self, end: usize, fitted: bool) {
+        let together = if fitted { self.together * 2 } else { self.together / 2 };
+        *self = Self { compartment: end, together: together.clamp(1, MOST_TOGETHER), after: None };
+    }
 }
 
 /// A page, and where the next one begins.
@@ -85,54 +109,58 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     Ok(Done { response: FhirResponse::json(200, bundle.finish()), records: vec![record] })
 }
 
-/// Fills a page from one compartment after the other.
+/// Fills a page from some compartments after the others.
 async fn gather(
     act: &Act<'_>,
     parameters: &Parameters,
-    compartments: &[CompartmentOf],
+    compartments: &Compartments,
     mut place: Place,
 ) -> Result<Gathered, Failure> {
     let mut gathered = Gathered::default();
+    let Compartments { owner, ids } = compartments;
     // What is of several patients is given with the first of them.
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    compartments.iter().enumerate().for_each(|(at, of)| _ = first.entry(of.id.as_str()).or_insert(at));
-    let is_before = |patient: &String, at: usize| first.get(patient.as_str()).is_some_and(|first| *first < at);
-    while let Some(of) = compartments.get(place.compartment) {
-        let mut query = parameters.query(&act.app.store.definitions(), of)?;
+    let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+    let is_before = |patient: &String, at: usize| places.get(patient.as_str()).is_some_and(|first| *first < at);
+    while place.compartment < ids.len() {
+        let at = place.compartment;
+        let end = ids.len().min(at + place.together);
+        let mut query = parameters.query(&act.app.store.definitions(), owner, &ids[at..end])?;
         query.count = parameters.count - gathered.entries.len() as i64;
         if query.count == 0 {
             gathered.next = Some(place);
             break;
         }
+        let is_first = place.after.is_none();
         query.after = place.after.take();
         let page = act.reads.search(&act.access, &query).await?;
-        let at = place.compartment;
         let is_new = |entry: &Entry| !entry.version.patients.iter().any(|patient| is_before(patient, at));
         gathered.entries.extend(page.entries.into_iter().filter(is_new));
         match page.next {
             Some(after) => place.after = Some(after),
-            None => place.compartment += 1,
+            None => place.advance(end, is_first),
         }
     }
     Ok(gathered)
 }
 
 /// The compartments: the resource's own, or those of a Group's patients.
-fn compartments(act: &Act<'_>, resource: &Version) -> Result<Vec<CompartmentOf>, Failure> {
-    let compartment = |owner: &str, id: &str| CompartmentOf { owner: owner.to_owned(), id: id.to_owned() };
-    if act.route.type_name() != "Group" {
-        return Ok(vec![compartment(act.route.type_name(), act.route.id())]);
+fn compartments(act: &Act<'_>, resource: &Version) -> Result<Compartments, Failure> {
+    let of = act.route.type_name();
+    if of != "Group" {
+        return Ok(Compartments { owner: of.to_owned(), ids: vec![act.route.id().to_owned()] });
     }
     let body = resource.body.as_deref().unwrap_or("{}");
     let group = json::parse(body, &Limits::default()).map_err(super::unreadable)?;
     let member = |member: &Value<'_>| {
         let reference = member.get("entity")?.get_str("reference")?;
         match Reference::parse_below(reference, &act.app.base) {
-            Reference::Relative { resource_type: "Patient", id, .. } => Some(compartment("Patient", id)),
+            Reference::Relative { resource_type: "Patient", id, .. } => Some(id.to_owned()),
             _ => None,
         }
     };
-    Ok(group.items("member").iter().filter_map(member).collect())
+    let mut known = HashSet::new();
+    let members = group.items("member").iter().filter_map(member);
+    Ok(Compartments { owner: "Patient".to_owned(), ids: members.filter(|id| known.insert(id.clone())).collect() })
 }
 
 impl Parameters {
@@ -166,7 +194,7 @@ impl Parameters {
         Ok(read)
     }
 
-    fn query(&self, definitions: &Definitions, of: &CompartmentOf) -> Result<SearchQuery, Failure> {
+    fn query(&self, definitions: &Definitions, owner: &str, ids: &[String]) -> Result<SearchQuery, Failure> {
         let mut filters = Vec::new();
         if !self.types.is_empty() {
             // The trail is had by searching it.
@@ -174,7 +202,7 @@ impl Parameters {
             filters.push(("_type".to_owned(), types.join(",")));
         }
         filters.extend(self.since.iter().map(|since| ("_lastUpdated".to_owned(), format!("ge{since}"))));
-        let context = SearchContext::compartment(definitions, of.clone(), None)?;
+        let context = SearchContext::compartments(definitions, owner, ids.to_vec())?;
         let (mut query, _) = SearchQuery::parse(definitions, context, &filters)?;
         query.happened_within(self.start.as_deref(), self.end.as_deref())?;
         query.total = Total::None;

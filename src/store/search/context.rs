@@ -1,4 +1,4 @@
-//! Where a search looks: one type, several, or the compartment of a patient, an encounter, …
+//! Where a search looks: one type, several, or the compartments of patients, an encounter, …
 //! (R4 search.html#searchcontexts, compartmentdefinition.html).
 
 use salus_fhir::{Definitions, Key};
@@ -14,8 +14,8 @@ use crate::{Error, Result};
 pub struct SearchContext {
     /// The types, each once.
     pub types: Vec<String>,
-    /// The compartment they have to be in.
-    pub compartment: Option<CompartmentOf>,
+    /// The compartments of which they have to be in one.
+    pub(super) compartments: Option<Compartments>,
     /// Whether `_type` may name the types.
     several: bool,
 }
@@ -29,19 +29,26 @@ pub struct CompartmentOf {
     pub id: String,
 }
 
+/// Compartments of resources of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Compartments {
+    owner: String,
+    ids: Vec<String>,
+}
+
 /// The trail is not kept with the resources and is searched by itself.
 const TRAIL: &str = "AuditEvent";
 
 impl SearchContext {
     /// All resources of one type.
     pub fn of_type(resource_type: &str) -> Self {
-        Self { types: vec![resource_type.to_owned()], compartment: None, several: false }
+        Self { types: vec![resource_type.to_owned()], compartments: None, several: false }
     }
 
     /// All resources of all types.
     pub fn system(definitions: &Definitions) -> Self {
         let types = definitions.resource_types().filter(|name| *name != TRAIL).map(str::to_owned).collect();
-        Self { types, compartment: None, several: true }
+        Self { types, compartments: None, several: true }
     }
 
     /// What is in a compartment, of one type or of all that can be.
@@ -58,7 +65,19 @@ impl SearchContext {
             Some(name) => vec![name.to_owned()],
             None => definitions.resource_types().filter(|name| holds(name)).map(str::to_owned).collect(),
         };
-        Ok(Self { types, compartment: Some(of), several: resource_type.is_none() })
+        let compartments = Some(Compartments { owner: of.owner, ids: vec![of.id] });
+        Ok(Self { types, compartments, several: resource_type.is_none() })
+    }
+
+    /// What is in any of the compartments of several resources of a type.
+    ///
+    /// # Errors
+    /// [`Error::Search`] for a type whose resources have no compartment.
+    pub fn compartments(definitions: &Definitions, owner: &str, ids: Vec<String>) -> Result<Self> {
+        let of = CompartmentOf { owner: owner.to_owned(), id: String::new() };
+        let mut context = Self::compartment(definitions, of, None)?;
+        context.compartments = Some(Compartments { owner: owner.to_owned(), ids });
+        Ok(context)
     }
 
     /// The type, where there is just one.
@@ -93,29 +112,34 @@ impl SearchContext {
     }
 }
 
-impl CompartmentOf {
-    /// Key of the resource.
-    pub(super) fn key(&self) -> Key {
-        Key::resource(&self.owner, &self.id)
+impl Compartments {
+    /// Key of the patient, where it is the compartment of just one.
+    pub fn one_patient(&self) -> Option<Key> {
+        match self.ids.as_slice() {
+            [id] if self.owner == "Patient" => Some(Key::resource("Patient", id)),
+            _ => None,
+        }
     }
 
-    /// That a resource of this type is in the compartment.
-    pub(super) fn clause(&self, view: &View<'_>, resource_type: &str) -> Clause {
-        let owner = self.key();
+    /// That a resource of this type is in one of the compartments.
+    pub fn clause(&self, view: &View<'_>, resource_type: &str) -> Clause {
+        let owners: Vec<Key> = self.ids.iter().map(|id| Key::resource(&self.owner, id)).collect();
         // Of patients every resource knows whose compartments it is in.
         if self.owner == "Patient" {
-            let start = KeyStart::of(compartment_key(resource_type, owner), true);
-            return Clause::implied(Condition::AnyFact(vec![owner]), Some(Start::Keys(vec![start])), rank::COMPARTMENT);
+            let start = |owner: &Key| KeyStart::of(compartment_key(resource_type, *owner), true);
+            let starts = Start::Keys(owners.iter().map(start).collect());
+            return Clause::implied(Condition::AnyFact(owners), Some(starts), rank::COMPARTMENT);
         }
         let listed = view.definitions.compartment(&self.owner).map_or(&[][..], |found| found.parameters(resource_type));
         let parameters = listed.iter().filter_map(|code| view.definitions.search().get(resource_type, code));
+        let codes = parameters.flat_map(stored_as).map(|code| parameter_key(resource_type, code));
         let references: Vec<Key> =
-            parameters.flat_map(stored_as).map(|code| parameter_key(resource_type, code).reference(owner)).collect();
+            codes.flat_map(|code| owners.iter().map(move |owner| code.reference(*owner))).collect();
         let pointing = Condition::AnyFact(references.clone());
         if self.owner == resource_type {
-            let rows = Condition::Rows(vec![owner]);
+            let rows = Condition::Rows(owners.clone());
             return match references.is_empty() {
-                true => Clause::implied(rows, Some(Start::Rows(vec![owner])), rank::ROWS),
+                true => Clause::implied(rows, Some(Start::Rows(owners)), rank::ROWS),
                 false => Clause::filter(Condition::Any(vec![rows, pointing])),
             };
         }

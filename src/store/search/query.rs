@@ -6,7 +6,7 @@ use salus_fhir::{Definitions, Key};
 
 use super::bounds::natural_key;
 use super::condition::{Condition, WordTest};
-use super::context::{CompartmentOf, SearchContext};
+use super::context::{Compartments, SearchContext};
 use super::known::known;
 use super::merge::merge;
 use super::plan::{Codes, OnePatient};
@@ -157,7 +157,7 @@ impl SearchQuery {
         }
         if query.sort.is_empty() {
             // Of the whole server nobody wants the order in which things happened at the cost of seeing all of them.
-            let by = match query.filters.is_empty() && query.context.compartment.is_none() {
+            let by = match query.filters.is_empty() && query.context.compartments.is_none() {
                 true if query.context.one_type().is_none() => SortBy::Updated,
                 _ => SortBy::Natural,
             };
@@ -182,7 +182,7 @@ impl SearchQuery {
 
     /// Whether nothing says what to find, so that every resource of the types matches.
     pub(crate) fn matches_everything(&self) -> bool {
-        self.filters.is_empty() && self.context.compartment.is_none()
+        self.filters.is_empty() && self.context.compartments.is_none()
     }
 
     /// Reads one parameter; the inner error is the reason to leave it out, as a whole. `words` are those that the search
@@ -267,8 +267,8 @@ impl SearchQuery {
             let clause = |kind| compile::clause(view, kind, name, value);
             clauses.push(merge(types, self.types().map(clause).collect::<Result<_>>()?));
         }
-        if let Some(compartment) = &self.context.compartment {
-            clauses.push(merge(types, self.types().map(|kind| compartment.clause(view, kind)).collect()));
+        if let Some(compartments) = &self.context.compartments {
+            clauses.push(merge(types, self.types().map(|kind| compartments.clause(view, kind)).collect()));
         }
         if !self.happened.is_empty() {
             clauses.push(merge(types, self.types().map(|kind| self.happened(view, kind)).collect()));
@@ -300,7 +300,7 @@ impl SearchQuery {
 
     /// The patient whose compartment is all that is asked for, or all that the caller's scopes reach of the type.
     fn confined(&self, view: &View<'_>, resource_type: &str) -> Option<OnePatient> {
-        let asked = self.context.compartment.as_ref().filter(|of| of.owner == "Patient").map(CompartmentOf::key);
+        let asked = self.context.compartments.as_ref().and_then(Compartments::one_patient);
         let key = asked.or_else(|| only_compartment(view, resource_type))?;
         Some(OnePatient { key, clause: None })
     }
