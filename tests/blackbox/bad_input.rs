@@ -105,6 +105,33 @@ fn broken_json_is_refused_with_its_place() {
     }
 }
 
+/// Case 26, its whole kind: wherever text can come from, and characters beyond the basic plane are none of it.
+#[test]
+fn no_way_in_takes_a_null_character() {
+    let client = client();
+    let id = client.create(&json!({"resourceType": "Patient", "name": [{"family": "Astral 🧬"}]}));
+    let patch = br#"[{"op":"add","path":"/name/0/family","value":"a\u0000b"}]"#;
+    let entry = br#"{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient","name":[{"family":"a\u0000b"}]},"request":{"method":"POST","url":"Patient"}}]}"#;
+    let lone = br#"[{"op":"add","path":"/name/0/family","value":"\udd0d"}]"#;
+    let xml = br#"<Patient xmlns="http://hl7.org/fhir"><name><family value="a&#0;b"/></name></Patient>"#;
+    let form = b"family=a%00b";
+    for (method, path, kind, body) in [
+        ("PATCH", format!("Patient/{id}"), "application/json-patch+json", &patch[..]),
+        ("PATCH", format!("Patient/{id}"), "application/json-patch+json", &lone[..]),
+        ("POST", String::new(), "application/fhir+json", &entry[..]),
+        ("POST", "Patient".to_owned(), "application/fhir+xml", &xml[..]),
+    ] {
+        let answer = client.request(method, &path, &[("content-type", kind)], body);
+        assert!(matches!(answer.status, 400 | 422), "{method} {path}: {} {}", answer.status, answer.text);
+        well_formed(&answer, answer.status, &path);
+    }
+    let search =
+        client.request("POST", "Patient/_search", &[("content-type", "application/x-www-form-urlencoded")], form);
+    assert!(matches!(search.status, 200 | 400), "{} {}", search.status, search.text);
+    assert_eq!(client.get(&format!("Patient/{id}")).json()["name"][0]["family"], "Astral 🧬");
+    assert_eq!(client.ids(&format!("Patient?_id={id}&family=astral%20%F0%9F%A7%AC")), [id]);
+}
+
 #[test]
 fn a_byte_order_mark_is_no_fault() {
     let answer = client().request("POST", "Patient", &[], b"\xef\xbb\xbf{\"resourceType\":\"Patient\"}");

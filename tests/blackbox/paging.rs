@@ -140,6 +140,50 @@ fn what_others_write_between_pages_neither_repeats_nor_hides() {
     assert_eq!(third.json()["total"], 7, "the total is what it is now");
 }
 
+/// A13, both halves together: the key ties, some have none, and rows come and go between the pages.
+#[test]
+fn ties_and_nulls_hold_while_others_write() {
+    let client = Salus::shared().client("system/*.cruds");
+    for (mark, sort) in [("paging-held", "birthdate"), ("paging-held-down", "-birthdate")] {
+        let born = |date: Option<&str>| {
+            let mut patient = json!({"resourceType": "Patient", "identifier": [{"value": mark}]});
+            date.iter().for_each(|date| patient["birthDate"] = json!(date));
+            client.create(&patient)
+        };
+        let mut untouched: Vec<String> = [Some("1970-01-01"), None].repeat(5).into_iter().map(born).collect();
+        let gone: Vec<String> = [Some("1970-01-01"), None].repeat(3).into_iter().map(born).collect();
+        let mut page = client.get(&format!("Patient?identifier={mark}&_sort={sort}&_count=2"));
+        let mut found = matches(&page);
+        let mut gone = gone.into_iter();
+        let mut came = Vec::new();
+        while let Some(url) = next(&page) {
+            if let Some(id) = gone.next() {
+                assert!(client.delete(&format!("Patient/{id}")).status < 300);
+                came.push(born(Some("1970-01-01")));
+                came.push(born(None));
+            }
+            page = client.get(&url);
+            found.extend(matches(&page));
+        }
+        let mut distinct = found.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), found.len(), "{sort}: nothing twice");
+        // What has no date comes last, whichever way round.
+        let dated: Vec<bool> = found
+            .iter()
+            .filter(|id| untouched.contains(id))
+            .map(|id| untouched.iter().position(|one| one == id).unwrap() % 2 == 0)
+            .collect();
+        assert!(dated.is_sorted_by(|one, other| one >= other), "{sort}: {dated:?}");
+        found.retain(|id| untouched.contains(id));
+        found.sort();
+        untouched.sort();
+        assert_eq!(found, untouched, "{sort}: nothing missed");
+        assert_eq!(came.len(), 12, "{sort}: others did write between the pages");
+    }
+}
+
 #[test]
 fn a_page_link_is_of_one_search_and_one_caller() {
     let salus = Salus::shared();

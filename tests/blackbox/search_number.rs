@@ -26,6 +26,9 @@ fn precision_matters_to_equality_only() {
         &[("gt60", true), ("gt60.0", true), ("60", true), ("60.0", false), ("60.2", true), ("60.20", true)],
     );
     finds(r#"{"value":60.2}"#, &[("lt60.2", false), ("le60.2", true), ("ge60.2", true), ("gt60.2", false)]);
+    // None of the other prefixes sees the width of 60.
+    finds(r#"{"value":60.2}"#, &[("ge60", true), ("sa60", true), ("le60", false), ("lt60", false), ("eb60", false)]);
+    finds(r#"{"value":59.8}"#, &[("60", true), ("le60", true), ("lt60", true), ("eb60", true), ("ge60", false)]);
     finds(r#"{"value":60.2}"#, &[("ne60", false), ("ne60.0", true), ("ap65", true), ("ap90", false)]);
     finds(r#"{"value":60.5}"#, &[("60", false), ("61", true), ("sa60", true), ("eb61", true)]);
     finds(r#"{"value":-5}"#, &[("lt0", true), ("-5", true), ("gt-6", true), ("ap-5", true)]);
@@ -139,6 +142,10 @@ fn numbers_and_bad_ones() {
     assert_eq!(finds("probability=gt0.01"), 1);
     assert_eq!(finds("probability=0.02"), 1);
     assert_eq!(finds("probability=lt0.02"), 0);
+    // A4 for numbers: 0.0 is from -0.05 to 0.05, and 0.020 is from 0.0195.
+    for (query, found) in [("0.0", 1), ("0.020", 1), ("0.021", 0), ("ge0.0", 1), ("gt0.0", 1), ("le0.0", 0)] {
+        assert_eq!(finds(&format!("probability={query}")), found, "{query}");
+    }
     for bad in ["probability=many", "probability=gt", "probability=1,x", "probability:exact=1"] {
         assert_eq!(client.get(&format!("RiskAssessment?{bad}")).status, 400, "{bad}");
     }

@@ -261,4 +261,16 @@ fn post_unites_url_and_body() {
     assert_eq!(entries(&client.get(next["url"].as_str().unwrap()), "match").len(), 1);
     let wrong = client.send_with("POST", "Patient/_search", "{}", &[("content-type", "application/json")]);
     assert_eq!(wrong.status, 415);
+    // No body has no type, and hides nothing of the URL; nor do the other contexts.
+    let bodiless = client.request("POST", &format!("Patient/_search?_id={male}"), &[], b"");
+    assert_eq!(entries(&bodiless, "match"), [format!("Patient/{male}")]);
+    let other = client.create(&json!({"resourceType": "Practitioner", "identifier": [{"value": "result-post"}]}));
+    let system = post("_search?_type=Patient,Practitioner", &format!("_id={male},{other}"));
+    assert_eq!(entries(&system, "match").len(), 2, "{}", system.text);
+    let system = post(&format!("_search?_id={male},{other}"), "_type=Practitioner");
+    assert_eq!(entries(&system, "match"), [format!("Practitioner/{other}")]);
+    let own = post(&format!("Patient/{male}/*/_search?_type=Patient"), "_lastUpdated=gt2000");
+    assert_eq!(entries(&own, "match"), [format!("Patient/{male}")]);
+    let none = post(&format!("Patient/{male}/*/_search?_type=Patient"), "_lastUpdated=lt2000");
+    assert!(entries(&none, "match").is_empty());
 }

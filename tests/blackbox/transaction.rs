@@ -214,6 +214,19 @@ fn one_transaction_never_creates_twice_what_it_creates_unless_it_exists() {
     assert_eq!(observation["subject"]["reference"], format!("Patient/{}", ids[0]));
 }
 
+/// Case 22: a conditional update that finds nothing creates, and what it creates is what its urn leads to.
+#[test]
+fn a_urn_leads_to_what_a_conditional_update_creates() {
+    let client = client();
+    let value = own_value();
+    let urn = urn();
+    let update = entry("PUT", &format!("Patient?identifier={SYSTEM}|{value}"), identified(&value, "Fresh"));
+    let answer = transaction(&client, vec![entry("POST", "Observation", observation(&urn)), full_url(update, &urn)]);
+    assert_eq!(statuses(&answer), ["201", "201"]);
+    let observation = client.get(&made(&client, &answer, 0)).json();
+    assert_eq!(observation["subject"]["reference"], json!(made(&client, &answer, 1)));
+}
+
 /// Cases 17: `ifMatch` in an entry was ignored.
 #[test]
 fn if_match_in_an_entry_fails_the_whole() {
@@ -263,6 +276,53 @@ fn deletions_go_first_whatever_the_order() {
     assert_ne!(ids[0], old);
     let found = &answer.json()["entry"][1]["resource"];
     assert_eq!((&found["total"], &found["entry"][0]["resource"]["id"]), (&json!(1), &json!(ids[0])), "reads come last");
+}
+
+/// Case 23: what comes of a transaction does not depend on the order of its entries: DELETE, POST, PUT and PATCH, GET.
+#[test]
+fn entries_may_stand_in_any_order() {
+    let client = client();
+    for turn in 0..5 {
+        let value = own_value();
+        let old = client.create(&identified(&value, "Old"));
+        let patched = client.create(&observation(&format!("Patient/{old}")));
+        let updated = client.create(&observation(&format!("Patient/{old}")));
+        let urn = urn();
+        let unless = format!("identifier={SYSTEM}|{value}");
+        let mut whole = observation(&urn);
+        whole["id"] = json!(updated);
+        let to_new = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+            {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Observation.subject"},
+            {"name": "value", "valueReference": {"reference": urn}}]}]});
+        let create = entry("POST", "Patient", identified(&value, "New"));
+        let mut entries = vec![
+            ("read", entry("GET", &format!("Observation?subject.identifier={SYSTEM}|{value}"), Value::Null)),
+            ("patch", entry("PATCH", &format!("Observation/{patched}"), to_new)),
+            ("update", entry("PUT", &format!("Observation/{updated}"), whole)),
+            ("create", requesting(full_url(create, &urn), "ifNoneExist", &unless)),
+            ("delete", entry("DELETE", &format!("Patient/{old}"), Value::Null)),
+        ];
+        entries.rotate_left(turn);
+        let (names, entries): (Vec<&str>, Vec<Value>) = entries.into_iter().unzip();
+        let answer = transaction(&client, entries);
+        let expected = |name: &&str| match *name {
+            "create" => "201",
+            "delete" => "204",
+            _ => "200",
+        };
+        assert_eq!(statuses(&answer), names.iter().map(expected).collect::<Vec<_>>(), "{names:?}");
+        let at = |name: &str| names.iter().position(|one| *one == name).unwrap();
+        let new = made(&client, &answer, at("create"));
+        for id in [&patched, &updated] {
+            assert_eq!(
+                client.get(&format!("Observation/{id}")).json()["subject"]["reference"],
+                json!(new),
+                "{names:?}"
+            );
+        }
+        assert_eq!(answer.json()["entry"][at("read")]["resource"]["total"], 2, "{names:?}");
+        assert_eq!(client.get(&format!("Patient/{old}")).status, 410);
+    }
 }
 
 #[test]
