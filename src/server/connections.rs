@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -22,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service as _;
 
+use crate::front::Front;
 use crate::limits::Limits;
 
 /// Files that the server needs besides its connections: to the database, packages, models, the log.
@@ -31,12 +31,12 @@ const STREAMS: u32 = 128;
 /// Largest head of an HTTP/2 request, bytes.
 const LARGEST_HEAD: u32 = 64 << 10;
 
-/// Serves `router` to whoever connects, until `stop` resolves; then lets what is at work end, for as long
+/// Serves `front` to whoever connects, until `stop` resolves; then lets what is at work end, for as long
 /// as `limits` allow.
-pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, front: Front, limits: Limits, stop: impl Future<Output = ()>) {
     let (stopping, stopped) = watch::channel(false);
     let room = Arc::new(Semaphore::new(room(limits.most_sockets)));
-    let serving = Arc::new(Serving { router, builder: builder(limits), limits: limits.clone() });
+    let serving = Arc::new(Serving { front, builder: builder(&limits), limits: limits.clone() });
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
@@ -111,7 +111,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 
 /// What every connection needs.
 struct Serving {
-    router: Router,
+    front: Front,
     builder: Builder<TokioExecutor>,
     limits: Limits,
 }
@@ -125,7 +125,7 @@ impl Serving {
         let service = service_fn(|mut request: Request<Incoming>| {
             let one = One::of(&use_made);
             request.extensions_mut().insert(ConnectInfo(address));
-            let answer = self.router.clone().call(request);
+            let answer = self.front.router().clone().call(request);
             async move {
                 let answer = answer.await;
                 drop(one);

@@ -25,7 +25,8 @@ use crate::request::{Body, FhirRequest, Verb, percent_decoded};
 use crate::response::FhirResponse;
 use crate::{body, health, layers, limits, media, metrics, misses, oauth, pages};
 
-static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header by which a request is known.
+pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {

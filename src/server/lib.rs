@@ -23,6 +23,7 @@ pub mod demo;
 pub mod devices;
 pub mod dispatch;
 pub mod failure;
+pub mod front;
 pub(crate) mod handling;
 pub mod health;
 pub mod http;

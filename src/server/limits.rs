@@ -163,7 +163,7 @@ impl Slots {
 pub async fn in_a_slot(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.slots.take() {
         Ok(_slot) => next.run(request).await,
-        Err(failure) => Asked::of(request.uri(), request.headers()).failed(&app, failure),
+        Err(failure) => Asked::of(request.uri(), request.headers()).failed(Some(&app), failure),
     }
 }
 
@@ -174,8 +174,8 @@ pub async fn in_short(State(app): State<Arc<App>>, request: Request, next: Next)
     let allowed = Duration::from_secs(app.limits.body_timeout);
     match timeout(allowed, unbroken(next.run(request))).await {
         Ok(Ok(response)) => response,
-        Ok(Err(failure)) => asked.failed(&app, failure),
-        Err(_) => asked.failed(&app, too_slow()),
+        Ok(Err(failure)) => asked.failed(Some(&app), failure),
+        Err(_) => asked.failed(Some(&app), too_slow()),
     }
 }
 

@@ -17,13 +17,13 @@ use crate::request::FhirRequest;
 /// 404, where no route has the path.
 pub async fn not_found(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
     let message = format!("nothing is at {}; FHIR is at /fhir", uri.path());
-    Asked::of(&uri, &headers).failed(&app, Failure::new(404, IssueCode::NotFound, message))
+    Asked::of(&uri, &headers).failed(Some(&app), Failure::new(404, IssueCode::NotFound, message))
 }
 
 /// 405, where a route has the path but does not take the method; the router adds `Allow`.
 pub async fn method_not_allowed(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let message = format!("{} does not take {method}", uri.path());
-    Asked::of(&uri, &headers).failed(&app, Failure::new(405, IssueCode::NotSupported, message))
+    Asked::of(&uri, &headers).failed(Some(&app), Failure::new(405, IssueCode::NotSupported, message))
 }
 
 /// Whom a failure is told: those who speak FHIR, in the form they accept, or others.
@@ -39,14 +39,14 @@ impl Asked {
     }
 
     /// A failure as the path it belongs to tells one: an OperationOutcome below `/fhir`, RFC 6749's error
-    /// elsewhere.
-    pub fn failed(&self, app: &App, failure: Failure) -> Response {
+    /// elsewhere. Before there is an `app` with definitions to write XML by, it is told in JSON.
+    pub fn failed(&self, app: Option<&App>, failure: Failure) -> Response {
         let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = match &self.0 {
             Some(presentation) => {
                 let outcome = failure.outcome();
-                let presented = presentation.present(outcome.clone(), &app.definitions);
-                let Presented { bytes, media_type, .. } = presented.unwrap_or_else(|_| Presented::json(outcome));
+                let presented = app.and_then(|app| presentation.present(outcome.clone(), &app.definitions).ok());
+                let Presented { bytes, media_type, .. } = presented.unwrap_or_else(|| Presented::json(outcome));
                 ([(header::CONTENT_TYPE, media_type.into_owned())], bytes).into_response()
             }
             None => Json(json!({"error": error_code(failure.status), "error_description": failure.summary()}))

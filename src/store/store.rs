@@ -118,6 +118,13 @@ impl Store {
         Ok(())
     }
 
+    /// Ends the audit log's work and all connections, as before the database is stopped. Nothing can be asked of the
+    /// store any more.
+    pub async fn close(&self) {
+        self.audit().close().await;
+        self.0.pool.close();
+    }
+
     /// Prepares `resource` to be stored as `resource_type/id`.
     pub fn content(&self, resource_type: &str, id: &str, resource: &Value<'_>) -> Content {
         let current = self.registry().current();

@@ -248,3 +248,62 @@ fn a_demo_load_that_was_killed_goes_on() {
     let client = salus.client("system/Patient.rs");
     assert_eq!(client.get("Patient?_summary=count").json()["total"], 100);
 }
+
+/// The port answers from the first moment on: alive, and not ready while PostgreSQL starts and demo data load. Told to
+/// stop meanwhile, the server stops, and its next start goes on.
+#[test]
+fn the_server_lives_before_it_is_ready() {
+    let mut salus = Salus::start();
+    salus.kill();
+    salus.begin(&["--demo"]);
+    let begun = Instant::now();
+    let not_ready = |salus: &Salus| {
+        while salus.get_open("/health/live").status == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{}", salus.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let answers = ["/health/ready", "/fhir/Patient", "/fhir/metadata", "/auth/token", "/"];
+        let statuses = answers.map(|path| salus.get_open(path).status);
+        (salus.get_open("/health/live").status, statuses)
+    };
+    assert_eq!(not_ready(&salus), (200, [503; 5]), "before PostgreSQL: {}", salus.log());
+    while !salus.log().contains("loading demo data: 21 of") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", salus.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(not_ready(&salus), (200, [503; 5]), "while demo data load: {}", salus.log());
+    let refused = salus.get_open("/fhir/Patient/1");
+    assert_eq!((refused.issue().as_str(), refused.header("retry-after").as_deref()), ("transient", Some("1")));
+    salus.tell_to_stop();
+    assert!(salus.ended().success(), "{}", salus.log());
+    salus.launch(&["--demo"]);
+    assert!(salus.log().contains("demo data loaded"), "{}", salus.log());
+    // What to do next is said, and works as it is said.
+    let log = salus.log();
+    let hint = log.lines().find(|line| line.trim_start().starts_with("curl ")).expect("a hint").trim();
+    let output = std::process::Command::new("sh").args(["-c", hint]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("searchset"), "{hint}: {output:?}");
+}
+
+/// An orderly start and stop are no events: nothing is said to be wrong, and nothing is coloured where nobody looks.
+#[test]
+fn an_orderly_life_leaves_a_quiet_log() {
+    let mut salus = Salus::start();
+    let client = salus.client("system/*.cruds");
+    client.create(&json!({"resourceType": "Patient"}));
+    salus.tell_to_stop();
+    assert!(salus.ended().success(), "{}", salus.log());
+    salus.launch(&[]);
+    salus.tell_to_stop();
+    assert!(salus.ended().success(), "{}", salus.log());
+    let log = salus.log();
+    assert!(log.contains("stopping"), "{log}");
+    for sign in ["WARN", "ERROR", "\u{1b}["] {
+        assert!(!log.contains(sign), "{log}");
+    }
+    // The Merkle log was brought up to date before the database stopped.
+    let verified = salus.command(&["audit", "verify"]);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    let numbers: Vec<&str> = said.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty()).collect();
+    assert!(verified.status.success() && numbers.first() == numbers.get(2), "{said}");
+}

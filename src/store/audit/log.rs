@@ -2,9 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Pool};
 use salus_audit::{AuditRecord, HeadKey};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::append::{Appender, AuditStatistics};
 use super::rows::Rows;
@@ -17,7 +20,12 @@ pub struct AuditLog {
     pub(super) tenant: i32,
     pub(super) key: Arc<HeadKey>,
     appender: Appender,
+    /// Ends the sequencer, as does its being dropped.
+    closed: watch::Sender<bool>,
 }
+
+/// How long a closing log may take to bring its Merkle tree up to date.
+const CLOSING: Duration = Duration::from_secs(5);
 
 impl AuditLog {
     /// Connections the log needs: two group commits in turn, the sequencer, and one to verify.
@@ -26,8 +34,18 @@ impl AuditLog {
     pub(crate) fn start(pool: Pool, tenant: i32, head_key: &Path) -> Result<Self> {
         let key = Arc::new(HeadKey::load_or_generate(head_key).map_err(|error| Error::Audit(error.to_string()))?);
         let appender = Appender::start(pool.clone(), tenant);
-        tokio::spawn(sequencer::run(pool.clone(), tenant, key.clone()));
-        Ok(Self { pool, tenant, key, appender })
+        let (closed, open) = watch::channel(false);
+        tokio::spawn(sequencer::run(pool.clone(), tenant, key.clone(), open));
+        Ok(Self { pool, tenant, key, appender, closed })
+    }
+
+    /// Ends what works in the background, as before the database is stopped, with the Merkle log as far as the records
+    /// are. What the database cannot do in time the next start does.
+    pub(crate) async fn close(&self) {
+        self.closed.send_replace(true);
+        self.closed.closed().await;
+        let _ = timeout(CLOSING, self.sequence_now()).await;
+        self.pool.close();
     }
 
     /// Commits records together with those of other requests, and returns when they are durable.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Client, GenericClient, Pool};
 use salus_audit::HeadKey;
 use salus_audit::merkle::{CompactRange, event_hash};
+use tokio::sync::watch;
 use tokio_postgres::Row;
 
 use crate::store::now;
@@ -25,15 +26,21 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Advisory lock of the log ("SALA" and the tenant).
 const LOCK: i32 = 0x5341_4c41;
 
-/// Runs for as long as the process.
-pub(super) async fn run(pool: Pool, tenant: i32, key: Arc<HeadKey>) {
+/// Runs until the log is closed or dropped. A step that is broken off then is rolled back.
+pub(super) async fn run(pool: Pool, tenant: i32, key: Arc<HeadKey>, mut closed: watch::Receiver<bool>) {
     let mut sequencer = Sequencer::new(pool, tenant, key);
-    loop {
-        if let Err(error) = sequencer.catch_up().await {
-            tracing::warn!(%error, "the audit log could not be extended; trying again");
-            tokio::time::sleep(PAUSE * 5).await;
+    let extend = async {
+        loop {
+            if let Err(error) = sequencer.catch_up().await {
+                tracing::warn!(%error, "the audit log could not be extended; trying again");
+                tokio::time::sleep(PAUSE * 5).await;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
+    };
+    tokio::select! {
+        () = extend => {}
+        _ = closed.wait_for(|closed| *closed) => {}
     }
 }
 

@@ -28,8 +28,10 @@ impl Log {
 
     fn line(&self, line: &str) {
         // Clients see their own errors; a refused connection is FATAL and no event either.
-        match line.split_once(':').map_or("", |(level, _)| level) {
+        let (level, message) = line.split_once(':').unwrap_or_default();
+        match level {
             "PANIC" => tracing::error!(target: "postgres", "{line}"),
+            "FATAL" if is_of_course(message.trim_start()) => tracing::debug!(target: "postgres", "{line}"),
             "FATAL" | "WARNING" => tracing::warn!(target: "postgres", "{line}"),
             _ => tracing::debug!(target: "postgres", "{line}"),
         }
@@ -47,9 +49,30 @@ impl Log {
     }
 }
 
+/// What connections are told while the database comes and goes: those that ask whether it is there yet, and those
+/// that are open when it is stopped or that we left.
+fn is_of_course(message: &str) -> bool {
+    [
+        "the database system is starting up",
+        "the database system is shutting down",
+        "the database system is not yet accepting connections",
+        "the database system is in recovery mode",
+        "terminating connection due to administrator command",
+        "connection to client lost",
+    ]
+    .iter()
+    .any(|known| message.starts_with(known))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn coming_and_going_is_no_event() {
+        assert!(is_of_course("the database system is starting up"));
+        assert!(!is_of_course("could not write to file: No space left on device"));
+    }
 
     #[tokio::test]
     async fn the_end_of_the_log_is_kept() {
