@@ -9,8 +9,8 @@ use salus_store::write::Method;
 
 use crate::failure::Failure;
 use crate::request::FhirRequest;
+use crate::request_patients::Attempt;
 use crate::route::Route;
-use crate::subjects::Attempt;
 
 /// Who asks, from where, under which request id.
 #[derive(Debug, Clone)]

@@ -10,10 +10,10 @@ use salus_store::Store;
 use tower_http::cors::CorsLayer;
 
 use crate::interactions::capabilities::Capabilities;
+use crate::intrusion_detection::IntrusionDetection;
 use crate::limits::{Limits, Slots};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
-use crate::probing::Probing;
 use crate::seal::Seal;
 
 /// The server's parts.
@@ -33,7 +33,7 @@ pub struct App {
     /// Seals page links.
     pub seal: Seal,
     /// Counts what looks like guessing.
-    pub probing: Probing,
+    pub intrusion_detection: IntrusionDetection,
     /// What requests may take of the server.
     pub limits: Limits,
     /// Which pages of other origins may call.

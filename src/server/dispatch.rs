@@ -13,9 +13,9 @@ use crate::failure::Failure;
 use crate::interactions::{self, create, delete, history, patch, read, search, update, vread};
 use crate::operations;
 use crate::request::FhirRequest;
+use crate::request_patients::Attempt;
 use crate::response::FhirResponse;
 use crate::route::Route;
-use crate::subjects::Attempt;
 
 /// Everything an interaction needs to act.
 pub struct Act<'a> {
@@ -162,7 +162,7 @@ pub(crate) fn refused(
     failure: &Failure,
 ) -> Vec<AuditRecord<'static>> {
     let mut records = vec![caller.failed(route, request, Attempt::of(app, route, request), failure)];
-    if let Some(alert) = app.probing.count(caller, failure) {
+    if let Some(alert) = app.intrusion_detection.count(caller, failure) {
         let mut record = caller.record(AuditKind::SecurityAlert(alert), Interaction::Capabilities);
         record.interaction = "".into();
         record.outcome = Outcome::SeriousFailure;

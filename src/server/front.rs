@@ -14,9 +14,9 @@ use salus_fhir::outcome::IssueCode;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::fallback::Asked;
 use crate::health;
 use crate::http::{X_REQUEST_ID, request_id};
-use crate::misses::Asked;
 
 /// The router of the moment. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]

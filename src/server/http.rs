@@ -23,7 +23,7 @@ use crate::media::Format;
 use crate::presentation::{Presentation, Presented};
 use crate::request::{Body, FhirRequest, Verb, percent_decoded};
 use crate::response::FhirResponse;
-use crate::{body, health, layers, limits, media, metrics, misses, oauth, pages};
+use crate::{body, fallback, health, limits, media, metrics, middleware, oauth, pages};
 
 /// The header by which a request is known.
 pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,7 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs", get(pages::docs_page))
         .route("/openapi.json", get(pages::openapi_json))
         .route("/fhir/metadata", any(metadata))
-        .route_layer(layers::compression());
+        .route_layer(middleware::compression());
     // Tokens are not compressed: what stands beside a secret would show in the length.
     let others = Router::new()
         .route("/auth/jwks", get(oauth::jwks))
@@ -57,13 +57,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/fhir", any(fhir))
         .route("/fhir/", any(fhir))
         .route("/fhir/{*path}", any(fhir))
-        .route_layer(layers::compression())
+        .route_layer(middleware::compression())
         .route_layer(from_fn_with_state(app.clone(), limits::in_a_slot));
     let all = Router::new()
         .merge(others)
         .merge(of_fhir)
-        .fallback(misses::not_found)
-        .method_not_allowed_fallback(misses::method_not_allowed)
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(DefaultBodyLimit::max(64 << 10));
     match app.cors.clone() {
         Some(cors) => all.layer(cors).with_state(app),

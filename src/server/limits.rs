@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::misses::Asked;
+use crate::fallback::Asked;
 
 /// The limits, as settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use salus::media::{Accept, Format, body_type};
 use salus::request::{FhirRequest, Verb, percent_decoded};
+use salus::request_patients;
 use salus::route::Route;
-use salus::subjects;
 use salus_access::{Scope, Wildcard, narrow, parse_scopes};
 use salus_analytics::{FeatureObservation, Stay, Subject};
 use salus_auth::{IntrospectionRequest, RevocationRequest, TokenRequest};
@@ -112,7 +112,7 @@ fn requested(r4: &Definitions, method: &str, url: &str) -> bool {
         assert!((400..500).contains(&failure.status), "{}", failure.status);
     }
     let kind = route.as_ref().map_or("Observation", Route::type_name).to_owned();
-    let _ = subjects::named(BASE, &kind, &parameters);
+    let _ = request_patients::named(BASE, &kind, &parameters);
     let _ = (request.target(), request.strict());
     let context = match route.as_ref().ok().and_then(|route| route.compartment.clone()) {
         Some(of) => SearchContext::compartment(r4, of, Some(&kind)).ok(),

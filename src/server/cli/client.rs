@@ -1,4 +1,4 @@
-//! `salus client` and `salus keys`
+//! `salus client`: the clients that may ask for tokens.
 
 use std::path::PathBuf;
 
@@ -48,34 +48,11 @@ pub(super) enum Command {
     },
 }
 
-/// Subcommands of `salus keys`.
-#[derive(Debug, clap::Subcommand)]
-pub(super) enum KeysCommand {
-    /// Sign with a new key; tokens signed with the old one hold until they expire
-    Rotate,
-}
-
 /// Runs a subcommand of `salus client`.
 pub(super) async fn run(flags: &Flags, command: Command) -> Outcome {
     let settings = Settings::read(flags)?;
     let database = Database::attach(&settings).await?;
     let outcome = act(&settings, &database, command).await;
-    let stopped = database.stop().await;
-    outcome.and(stopped)
-}
-
-/// Runs a subcommand of `salus keys`.
-pub(super) async fn run_keys(flags: &Flags, command: KeysCommand) -> Outcome {
-    let KeysCommand::Rotate = command;
-    let settings = Settings::read(flags)?;
-    let database = Database::attach(&settings).await?;
-    let outcome = async {
-        let store = parts::store(&settings, &database, parts::definitions(&settings)?).await?;
-        let key = parts::auth(&settings, &store)?.rotate_keys().await.map_err(|error| error.to_string())?;
-        say(&format!("access tokens are now signed with key {}", key.kid));
-        Ok(())
-    }
-    .await;
     let stopped = database.stop().await;
     outcome.and(stopped)
 }

@@ -4,6 +4,7 @@ mod audit;
 mod client;
 mod doctor;
 mod import;
+mod keys;
 mod model;
 mod openapi;
 mod packages;
@@ -76,7 +77,7 @@ enum Command {
     #[command(after_help = "Example:\n  salus keys rotate")]
     Keys {
         #[command(subcommand)]
-        command: client::KeysCommand,
+        command: keys::Command,
     },
     /// Check what a start needs, and say what to do
     #[command(after_help = "Example:\n  salus doctor --database-url")]
@@ -106,7 +107,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Model { command } => model::run(flags, command),
             Command::Audit { command } => audit::run(flags, command).await,
             Command::Openapi => openapi::run(flags),
-            Command::Keys { command } => client::run_keys(flags, command).await,
+            Command::Keys { command } => keys::run(flags, command).await,
             Command::Doctor => doctor::run(flags).await,
         }
     });

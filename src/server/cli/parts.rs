@@ -15,8 +15,8 @@ use salus_store::{Settings as StoreSettings, Store};
 use super::complain;
 use crate::app::App;
 use crate::interactions::capabilities::Capabilities;
-use crate::layers;
 use crate::limits::Slots;
+use crate::middleware;
 use crate::pages::Pages;
 use crate::seal::{self, Seal};
 use crate::settings::Settings;
@@ -160,12 +160,12 @@ pub(crate) async fn app(settings: &Settings, database: &Database) -> Result<App,
     let policy = Policy::new(&definitions, policy).map_err(|error| error.to_string())?;
     let seal = store.secret("page-link", random_key()?).await.map_err(|error| error.to_string())?;
     let base = settings.base();
-    let cors = layers::cors(settings.cors_origins())?;
+    let cors = middleware::cors(settings.cors_origins())?;
     Ok(App {
         capabilities: Capabilities::default(),
         pages: Pages::new(&definitions, &settings.origin(), settings.demo),
         metrics: Default::default(),
-        probing: Default::default(),
+        intrusion_detection: Default::default(),
         seal: Seal::new(&seal)?,
         cors,
         limits: settings.limits.clone(),

@@ -11,9 +11,9 @@ use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::handling;
 use crate::interactions::page_link::{self, CURSOR};
+use crate::projection::Projection;
 use crate::request::Body;
 use crate::response::FhirResponse;
-use crate::shown::Shown;
 
 /// The Device that stands for this server in AuditEvents.
 pub const SERVER_DEVICE: &str = "Device/salus";
@@ -32,7 +32,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
 }
 
 async fn read(act: &Act<'_>) -> Result<Done, Failure> {
-    let shown = Shown::of_read(act)?;
+    let shown = Projection::of_read(act)?;
     let event = act.app.store.audit().read(&act.access, act.route.id()).await?;
     let mut record = act.caller.shown(act.route, act.request, 1, &[]);
     record.kind = AuditKind::AuditLogUse;
@@ -53,7 +53,7 @@ async fn search(act: &Act<'_>) -> Result<Done, Failure> {
         }
     }
     let (mut query, mut ignored) = AuditQuery::parse(&filters, crate::account::now())?;
-    let (shown, inapplicable) = Shown::read(&act.app.definitions, &["AuditEvent"], &filters)?;
+    let (shown, inapplicable) = Projection::read(&act.app.definitions, &["AuditEvent"], &filters)?;
     ignored.extend(inapplicable);
     handling::refuse_if_strict(act, &ignored)?;
     let used = handling::used(&filters, &ignored);

@@ -9,8 +9,8 @@ use crate::bundle::{BundleWriter, quoted};
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::interactions::search::encode_query;
+use crate::projection::Projection;
 use crate::response::FhirResponse;
-use crate::shown::Shown;
 
 const DEFAULT_COUNT: i64 = 50;
 const MOST_ENTRIES: i64 = 1000;
@@ -23,7 +23,7 @@ const AFTER: &str = "_after";
 /// 404 where an instance has no version the caller may see, 400 for parameters that cannot be read.
 pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let mut query = read_query(act)?;
-    let shown = Shown::of_versions(act)?;
+    let shown = Projection::of_versions(act)?;
     if shown.is_count() {
         query.count = 0;
     }
@@ -99,7 +99,7 @@ fn cursor(text: &str) -> Option<(i64, u128, i32)> {
     Some((updated.parse().ok()?, u128::from_str_radix(rid, 16).ok()?, version.parse().ok()?))
 }
 
-fn entry(base: &str, shown: &Shown<'_>, version: &Version, created: bool) -> String {
+fn entry(base: &str, shown: &Projection<'_>, version: &Version, created: bool) -> String {
     let Version { resource_type, id, method, updated, .. } = version;
     let full_url = quoted(&format!("{base}/{resource_type}/{id}"));
     let resource = version.body.as_ref().map(|body| format!(r#","resource":{}"#, shown.of(body, true)));

@@ -11,11 +11,11 @@ use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::handling;
 use crate::interactions::page_link::{self, CURSOR};
+use crate::projection::Projection;
 use crate::request::{Body, FORM, FhirRequest};
+use crate::request_patients;
 use crate::response::FhirResponse;
 use crate::route::Route;
-use crate::shown::Shown;
-use crate::subjects;
 
 /// Searches a type, several, or a compartment.
 ///
@@ -30,7 +30,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let definitions = act.app.store.definitions();
     let (mut query, mut ignored) = SearchQuery::parse(&definitions, context(act)?, &filters)?;
     let types: Vec<&str> = query.context.types.iter().map(String::as_str).collect();
-    let (shown, inapplicable) = Shown::read(&act.app.definitions, &types, &filters)?;
+    let (shown, inapplicable) = Projection::read(&act.app.definitions, &types, &filters)?;
     ignored.extend(inapplicable);
     present(&filters, &shown, &mut query, &mut ignored)?;
     handling::refuse_if_strict(act, &ignored)?;
@@ -40,7 +40,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
     let page = act.reads.search(&act.access, &query).await?;
     let body = write(act, &used, search, &query, &shown, &ignored, &page)?;
     // An empty answer tells something of the patient it was asked about, too.
-    let mut named = subjects::named(&act.app.base, act.route.type_name(), &filters);
+    let mut named = request_patients::named(&act.app.base, act.route.type_name(), &filters);
     named.extend(act.route.compartment.iter().filter(|of| of.owner == "Patient").map(|of| of.id.clone()));
     let patients = page.entries.iter().flat_map(|entry| &entry.version.patients).chain(&named);
     let mut record = act.caller.listed(AuditKind::Query, act.route, act.request, patients);
@@ -87,7 +87,7 @@ pub(crate) fn all_parameters(act: &Act<'_>) -> Result<Vec<(String, String)>, Fai
 /// Applies what the parameters say of the answer's form.
 fn present(
     parameters: &[(String, String)],
-    shown: &Shown<'_>,
+    shown: &Projection<'_>,
     query: &mut SearchQuery,
     ignored: &mut Vec<Ignored>,
 ) -> Result<(), Failure> {
@@ -124,7 +124,7 @@ fn write(
     used: &[(String, String)],
     search: Key,
     query: &SearchQuery,
-    shown: &Shown<'_>,
+    shown: &Projection<'_>,
     ignored: &[Ignored],
     page: &Page,
 ) -> Result<String, Failure> {

@@ -18,8 +18,8 @@ use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::interactions::page_link::{self, CURSOR};
+use crate::request_patients;
 use crate::response::FhirResponse;
-use crate::subjects;
 
 const TYPE: &str = "DocumentReference";
 const PATH: &str = "DocumentReference/$docref";
@@ -79,7 +79,8 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         bundle.search_entry("", &OperationOutcome { issues }.to_json(), "outcome");
     }
     // An empty answer tells something of the patient it was asked about, too.
-    let named = subjects::named(&act.app.base, TYPE, &[("patient".to_owned(), parameters.patient.unwrap_or_default())]);
+    let named =
+        request_patients::named(&act.app.base, TYPE, &[("patient".to_owned(), parameters.patient.unwrap_or_default())]);
     let patients = found.iter().flat_map(|version| &version.patients).chain(&named);
     let record = act.caller.listed(AuditKind::Operation, act.route, act.request, patients);
     Ok(Done { response: FhirResponse::json(200, bundle.finish()), records: vec![record] })

@@ -13,8 +13,8 @@ use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
 use crate::handling;
 use crate::interactions::page_link;
+use crate::request_patients;
 use crate::response::FhirResponse;
-use crate::subjects;
 
 const TYPE: &str = "Observation";
 const PATH: &str = "Observation/$lastn";
@@ -50,7 +50,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         return Err(Failure::new(422, IssueCode::TooCostly, message));
     }
     let found = newest(candidates, parameters.newest)?;
-    let named = subjects::named(&act.app.base, TYPE, &parameters.filters);
+    let named = request_patients::named(&act.app.base, TYPE, &parameters.filters);
     let patients = found.iter().flat_map(|dated| &dated.version.patients).chain(&named);
     let record = act.caller.listed(AuditKind::Operation, act.route, act.request, patients);
     let body = write(act, &parameters, &found, &ignored);

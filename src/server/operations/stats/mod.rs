@@ -19,8 +19,8 @@ use salus_store::search::{SearchContext, SearchQuery, Total};
 use crate::bundle::quoted;
 use crate::dispatch::{Act, Done};
 use crate::failure::Failure;
+use crate::request_patients;
 use crate::response::FhirResponse;
-use crate::subjects;
 use parameters::{Code, Parameters};
 use statistic::{Dimension, Measured, Statistic};
 
@@ -73,7 +73,7 @@ pub async fn act(act: &Act<'_>) -> Result<Done, Failure> {
         }
     }
     let body = format!(r#"{{"resourceType":"Parameters","parameter":[{}]}}"#, items.join(","));
-    let named = subjects::named(&act.app.base, TYPE, &[("subject".to_owned(), parameters.subject.clone())]);
+    let named = request_patients::named(&act.app.base, TYPE, &[("subject".to_owned(), parameters.subject.clone())]);
     let patients = sources.iter().flat_map(|version| &version.patients).chain(&named);
     let record = act.caller.listed(AuditKind::Operation, act.route, act.request, patients);
     Ok(Done { response: FhirResponse::json(200, body), records: vec![record] })

@@ -1,4 +1,4 @@
-//! Notices many unknown ids or bad tokens of one client or address in a minute (contract, "Audit").
+//! Intrusion detection: notices many unknown ids or bad tokens of one client or address in a minute (contract, "Audit").
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,20 +19,20 @@ const MINUTE: Duration = Duration::from_secs(60);
 const WATCHED: usize = 10_000;
 
 /// Failures counted by who caused them: a client or an address, and whether by a bad token.
-pub struct Probing(Cache<(String, bool), std::sync::Arc<Mutex<Count>>>);
+pub struct IntrusionDetection(Cache<(String, bool), std::sync::Arc<Mutex<Count>>>);
 
 struct Count {
     since: Instant,
     failures: u32,
 }
 
-impl Default for Probing {
+impl Default for IntrusionDetection {
     fn default() -> Self {
         Self(Cache::new(WATCHED))
     }
 }
 
-impl Probing {
+impl IntrusionDetection {
     /// Counts a failed request; `Some` when this one crosses the line, once a minute.
     pub fn count(&self, caller: &Caller, failure: &Failure) -> Option<Alert> {
         let bad_token = match failure.status {
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn many_who_fail_once_do_not_hide_one_who_fails_often() {
-        let probing = Probing::default();
+        let detection = IntrusionDetection::default();
         let from = |number: u32| Caller {
             principal: None,
             address: Some(std::net::Ipv4Addr::from(number).into()),
@@ -77,18 +77,18 @@ mod tests {
         let unauthorized = Failure::new(401, IssueCode::Login, "no");
         let mut alerts = 0;
         for number in 1..=100_000 {
-            assert_eq!(probing.count(&from(number), &unauthorized), None);
+            assert_eq!(detection.count(&from(number), &unauthorized), None);
             if number % 1000 == 0 {
-                alerts += usize::from(probing.count(&from(0), &unauthorized).is_some());
+                alerts += usize::from(detection.count(&from(0), &unauthorized).is_some());
             }
         }
         assert_eq!(alerts, 1);
-        assert!(probing.0.len() <= WATCHED);
+        assert!(detection.0.len() <= WATCHED);
     }
 
     #[test]
     fn what_tells_nothing_of_guessing_is_not_counted() {
         let caller = Caller { principal: None, address: None, request_id: String::new() };
-        assert_eq!(Probing::default().count(&caller, &Failure::new(422, IssueCode::Invalid, "no")), None);
+        assert_eq!(IntrusionDetection::default().count(&caller, &Failure::new(422, IssueCode::Invalid, "no")), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Which profiles, tags and security labels the resources of a context have (R4 resource-operation-meta.html), as far
-//! as the caller may see them.
+//! `$meta` of a type or the system (R4 resource-operation-meta.html): which profiles, tags and security labels its
+//! resources have, as far as the caller may see them.
 
 use salus_access::Access;
 

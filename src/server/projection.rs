@@ -1,4 +1,4 @@
-//! What an answer shows of each resource: all of it, or the part that `_summary` or `_elements` asks for
+//! Projection: what an answer shows of each resource: all of it, or the part that `_summary` or `_elements` asks for
 //! (R4 search.html#summary, #elements).
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use crate::dispatch::Act;
 use crate::failure::Failure;
 
 /// What to show.
-pub struct Shown<'d> {
+pub struct Projection<'d> {
     definitions: &'d Definitions,
     part: Part,
 }
@@ -34,7 +34,7 @@ struct Named {
     element: String,
 }
 
-impl<'d> Shown<'d> {
+impl<'d> Projection<'d> {
     /// Reads the parameters, for matches of these types. An `_elements` that cannot be applied comes back beside it.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl<'d> Shown<'d> {
     /// Reads the parameters of a read, which has no place to report what it left out.
     ///
     /// # Errors
-    /// As [`Shown::read`], and 400 for what cannot be applied.
+    /// As [`Projection::read`], and 400 for what cannot be applied.
     pub fn of_read(act: &'d Act<'_>) -> Result<Self, Failure> {
         let definitions = &act.app.definitions;
         if act.request.query.is_empty() {
@@ -80,7 +80,7 @@ impl<'d> Shown<'d> {
     /// The same for a history, which can be counted.
     ///
     /// # Errors
-    /// As [`Shown::of_read`].
+    /// As [`Projection::of_read`].
     pub fn of_versions(act: &'d Act<'_>) -> Result<Self, Failure> {
         let definitions = &act.app.definitions;
         let types = match act.route.resource_type.as_deref() {

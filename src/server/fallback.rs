@@ -1,4 +1,4 @@
-//! Answers to paths and methods that no route takes: FHIR's way below `/fhir`, OAuth's way elsewhere.
+//! The router's fallbacks: answers to paths and methods that no route takes: FHIR's way below `/fhir`, OAuth's way elsewhere.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is done to answers on their way out whatever they say: compressed for those who take that, and opened to the
+//! Middleware for every answer, whatever it says: compressed for those who take that, and opened to the
 //! pages of other origins.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Which patients a request is about, as far as it says so itself: by its path, its parameters, and the
-//! resources it brings. What failed has no answer that would tell, and an answer without any match tells
-//! something of the patients it was asked about, too.
+//! The patients that a request is about, for the audit, as far as it says so itself: by its path, its parameters, and
+//! the resources it brings. What failed has no answer that would tell, and an answer without any match tells something
+//! of the patients it was asked about, too.
 
 use salus_access::Interaction;
 use salus_fhir::json::{self, Limits, Value};
