@@ -1,5 +1,6 @@
 //! What the authorization server must be told.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,12 +24,14 @@ pub struct AuthConfig {
     pub access_token_lifetime: Duration,
     /// What a scope on all types (`*`) stands for, in a request and in a registration.
     pub wildcard: Wildcard,
+    /// The resource types there are. A scope on another grants nothing, and so is not granted.
+    pub resource_types: BTreeSet<String>,
 }
 
 impl AuthConfig {
     /// The usual settings for a server reached at `origin` (scheme, host and port, perhaps a path;
-    /// a trailing slash is dropped) with its keys under `data_dir`; tenant 0.
-    pub fn new(origin: &str, data_dir: &Path) -> Self {
+    /// a trailing slash is dropped) with its keys under `data_dir` and these resource types; tenant 0.
+    pub fn new<'t>(origin: &str, data_dir: &Path, resource_types: impl IntoIterator<Item = &'t str>) -> Self {
         let issuer = origin.trim_end_matches('/').to_owned();
         Self {
             tenant: 0,
@@ -37,6 +40,7 @@ impl AuthConfig {
             keys_dir: data_dir.join("keys"),
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
             wildcard: Wildcard::default(),
+            resource_types: resource_types.into_iter().map(str::to_owned).collect(),
         }
     }
 

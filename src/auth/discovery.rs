@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_document_has_what_smart_requires_of_a_backend_services_server() {
-        let config = AuthConfig::new("https://salus.test/", std::path::Path::new("/nowhere"));
+        let config = AuthConfig::new("https://salus.test/", std::path::Path::new("/nowhere"), []);
         let document = serde_json::to_value(SmartConfiguration::of(&config)).unwrap();
         assert_eq!(
             document,

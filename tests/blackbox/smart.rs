@@ -357,6 +357,40 @@ fn a_revoked_token_is_refused_at_once() {
     assert!(matches!(open.status, 400 | 401), "introspection is not open: {}", open.status);
 }
 
+/// RFC 6749 section 5.2; R4 has no such type, so there is nothing to grant.
+#[test]
+fn a_scope_on_no_type_of_resource_is_not_granted() {
+    let client = Salus::shared().client("system/*.cruds");
+    let some = client.request_token("system/Nope.rs system/Patient.rs", &[]);
+    assert_eq!((some.status, &some.json()["scope"]), (200, &"system/Patient.rs".into()), "{}", some.text);
+    let none = client.request_token("system/Nope.rs", &[]);
+    assert_eq!((none.status, &none.json()["error"]), (400, &"invalid_scope".into()), "{}", none.text);
+}
+
+/// RFC 6750 section 3: a token that was good is told to have expired, and that it was tried is on record.
+#[test]
+fn the_use_of_an_expired_token_is_refused_and_on_record() {
+    let salus = Salus::start();
+    let client = salus.client("system/*.rs");
+    let (header, claims) = (part(&client.token, 0), part(&client.token, 1));
+    let expired = forge(&header, &with(&claims, "exp", now() - 1), &server_key(&salus), Algorithm::ES256);
+    let bearer = format!("Bearer {expired}");
+    let id = "expired-token";
+    let answer = client.request("GET", "Patient?_count=0", &[("authorization", &bearer), ("x-request-id", id)], b"");
+    assert_eq!((answer.status, answer.issue().as_str()), (401, "expired"), "{}", answer.text);
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.contains("Bearer") && challenge.contains("invalid_token"), "{challenge}");
+    let events = client.get("AuditEvent?_count=100").json();
+    let mut events = events["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+    let event = events.find(|event| event["entity"].to_string().contains(id)).expect("it is on record");
+    assert!(matches!(event["outcome"].as_str(), Some("4" | "8")), "{event}");
+    for token in [expired.as_str(), "", "nonsense"] {
+        let said = client.form("/auth/introspect", &[("token", token)]);
+        assert!(said.status == 200 || token.is_empty(), "{token}: {}", said.text);
+        assert_ne!(said.json()["active"], true, "{token}");
+    }
+}
+
 #[test]
 fn keys_are_rotated_beside_the_running_server() {
     let salus = Salus::start();

@@ -1,6 +1,6 @@
 //! A backend service asks for itself (RFC 6749, section 4.4; SMART Backend Services).
 
-use salus_access::{narrow, parse_scopes};
+use salus_access::{Scope, narrow, parse_scopes};
 
 use crate::tokens::{self, Grant, Issued};
 use crate::{AuthConfig, Client, OAuthError, OAuthErrorCode, ServerKeys, TokenRequest, TokenResponse};
@@ -21,11 +21,15 @@ pub(crate) fn grant(
     Ok(TokenResponse { access_token: token, token_type: "bearer", expires_in: lifetime, scope, token_id })
 }
 
-/// The requested scope, cut to what the client is registered for.
+/// The requested scope, cut to what the client is registered for and to types that there are.
 fn granted_scope(config: &AuthConfig, client: &Client, requested: Option<&str>) -> Result<String, OAuthError> {
     let refuse = |message: String| OAuthError::new(OAuthErrorCode::InvalidScope, message);
     let requested = requested.ok_or_else(|| refuse("scope is required, such as system/Observation.rs".to_owned()))?;
-    let granted = narrow(&parse_scopes(requested), &parse_scopes(&client.scope), config.wildcard);
+    let mut granted = narrow(&parse_scopes(requested), &parse_scopes(&client.scope), config.wildcard);
+    granted.retain(|scope| match scope {
+        Scope::Resource { resource_type, .. } => resource_type == "*" || config.resource_types.contains(resource_type),
+        _ => true,
+    });
     if granted.is_empty() {
         return Err(refuse(format!(
             "nothing of the requested scope can be granted; this client may have {}",

@@ -135,7 +135,9 @@ pub(crate) async fn store(
 /// The authorization server on the store's database.
 pub(crate) fn auth(settings: &Settings, store: &Store) -> Result<Arc<AuthServer>, String> {
     let wildcard = settings.wildcard()?;
-    let config = AuthConfig { tenant: TENANT, wildcard, ..AuthConfig::new(&settings.origin(), &settings.data_dir) };
+    let definitions = store.definitions();
+    let usual = AuthConfig::new(&settings.origin(), &settings.data_dir, definitions.resource_types());
+    let config = AuthConfig { tenant: TENANT, wildcard, ..usual };
     AuthServer::open(config, store.pool().clone()).map_err(|error| error.to_string())
 }
 

@@ -185,5 +185,5 @@ pub fn fresh_address() -> IpAddr {
 }
 
 fn config(dir: &Path) -> AuthConfig {
-    AuthConfig::new("https://salus.test", dir)
+    AuthConfig::new("https://salus.test", dir, ["Condition", "Encounter", "Observation", "Patient"])
 }

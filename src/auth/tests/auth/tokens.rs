@@ -54,6 +54,29 @@ async fn the_scope_is_cut_to_what_the_client_may_have() {
     }
 }
 
+/// A type that there is not: asked for by name, or by all that a registration names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_on_no_type_of_resource_is_not_granted() {
+    let harness = Harness::start().await;
+    let pair = salus_auth::ClientKeyPair::generate().unwrap();
+    let mut new = crate::harness::new_client("wide", &pair);
+    new.scope = "system/*.cruds system/Nope.rs".to_owned();
+    harness.server.clients().add(new).await.unwrap();
+    let wide = crate::harness::Backend { id: "wide".to_owned(), pair };
+    for (asked, granted) in [
+        ("system/Nope.rs system/Patient.rs", Some("system/Patient.rs")),
+        ("system/Nope.rs system/patient.rs", None),
+        ("system/Observationn.rs?category=laboratory", None),
+        ("system/*.rs", Some("system/*.rs")),
+    ] {
+        let answer = harness.token(&wide.request(&harness, asked)).await;
+        match granted {
+            Some(granted) => assert_eq!(answer.unwrap().scope, granted, "{asked}"),
+            None => assert_eq!(answer.unwrap_err().code(), OAuthErrorCode::InvalidScope, "{asked}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_purpose_is_the_default_or_one_of_the_allowed() {
     let harness = Harness::start().await;
