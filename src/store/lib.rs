@@ -18,6 +18,7 @@ pub mod cluster;
 mod definitions;
 mod error;
 pub mod facts;
+mod gather;
 mod history;
 mod model_inputs;
 mod pool;

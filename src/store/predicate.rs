@@ -82,14 +82,20 @@ impl View<'_> {
 
     /// The same for rows most of which are of one patient. What can be said of all of these at once is not asked of
     /// each: where no deny could bind this caller ([`View::write_restricts`]), none decides about any of them.
-    pub fn write_of_patient(&self, of: &OfPatient<'_>, resource_type: &str, row: &str, sql: &mut Sql) {
-        self.any_of(resource_type, self.access.grants_for(Permission::Read, resource_type)).write(row, self, sql);
+    pub fn write_of_patient(&self, of: &OfPatient<'_>, types: &[&str], row: &str, sql: &mut Sql) {
+        self.write_granted(Permission::Read, types, row, sql);
         self.write_consent_knowing(Some(of), row, sql);
     }
 
     /// Appends the predicate on `row` of any of `types`, each with its own grants. With no type
     /// granted the predicate is false.
     pub fn write_types(&self, permission: Permission, types: &[&str], row: &str, sql: &mut Sql) {
+        self.write_granted(permission, types, row, sql);
+        self.write_consent(row, sql);
+    }
+
+    /// The grants of [`View::write_types`].
+    fn write_granted(&self, permission: Permission, types: &[&str], row: &str, sql: &mut Sql) {
         let grants = |name: &str| self.access.grants_for(permission, name);
         let (whole, partly): (Vec<&str>, Vec<&str>) =
             types.iter().partition(|name| grants(name).iter().any(RowFilter::is_unrestricted));
@@ -101,7 +107,6 @@ impl View<'_> {
             sql.push(")");
         }
         sql.push(")");
-        self.write_consent(row, sql);
     }
 
     /// Whether Consent does not bind this caller.

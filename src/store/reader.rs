@@ -18,6 +18,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::definitions::Registry;
+use crate::gather::Gatherer;
 use crate::predicate::View;
 use crate::row::Version;
 use crate::sql::Sql;
@@ -54,7 +55,7 @@ pub(crate) struct Reader<R> {
 impl<R: Reading> Reader<R> {
     pub fn start(pool: Pool, tenant: i32, registry: Arc<Registry>, base: String) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(Groups { pool, tenant, registry, base }.run(receiver));
+        tokio::spawn(Groups { pool, tenant, registry, base }.run(Gatherer::new(receiver)));
         Self { requests }
     }
 
@@ -78,15 +79,16 @@ struct Groups {
 }
 
 impl Groups {
-    async fn run<R: Reading>(self, mut requests: mpsc::Receiver<Request<R>>) {
+    async fn run<R: Reading>(self, mut requests: Gatherer<Request<R>>) {
         let mut connection: Option<Arc<Client>> = None;
         let mut under_way = FuturesUnordered::new();
         loop {
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                first = requests.recv(), if under_way.len() < UNDER_WAY => {
+                first = requests.first(), if under_way.len() < UNDER_WAY => {
                     let Some(first) = first else { return };
-                    let group = gather(first, &mut requests).await;
+                    let mut group = vec![first];
+                    requests.fill(&mut group, GROUP).await;
                     if connection.as_ref().is_none_or(|client| client.is_closed()) {
                         connection = self.connect(&group).await;
                     }
@@ -176,17 +178,6 @@ impl Reading for Version {
             patients: row.try_get(5)?,
         })
     }
-}
-
-/// All that wait already, after those who are about to ask have had their turn.
-async fn gather<R>(first: Request<R>, waiting: &mut mpsc::Receiver<Request<R>>) -> Vec<Request<R>> {
-    tokio::task::yield_now().await;
-    let mut requests = vec![first];
-    while requests.len() < GROUP {
-        let Ok(more) = waiting.try_recv() else { break };
-        requests.push(more);
-    }
-    requests
 }
 
 fn refuse<R>(group: Vec<Request<R>>) {

@@ -1,22 +1,22 @@
 //! Group commit: the audit records of many requests in one statement and one fsync.
 //!
 //! While one group is being committed the next one gathers, so the wait of a request is at most the
-//! rest of a commit and its own. Two writers take turns.
+//! rest of a commit and its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use deadpool_postgres::Pool;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::rows::Rows;
+use crate::gather::Gatherer;
 use crate::{Error, Result};
 
 /// Requests that may wait for a group; beyond, callers wait to be let in.
 const QUEUE: usize = 4096;
-/// Rows of one group.
+/// Requests of one group.
 const GROUP: usize = 1024;
-const WRITERS: usize = 1;
 
 type Outcome = std::result::Result<(), String>;
 type Request = (Rows, oneshot::Sender<Outcome>);
@@ -60,11 +60,8 @@ impl Counters {
 impl Appender {
     pub fn start(pool: Pool, tenant: i32) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        let receiver = Arc::new(Mutex::new(receiver));
         let counters = Arc::new(Counters::default());
-        for _ in 0..WRITERS {
-            tokio::spawn(write(pool.clone(), tenant, receiver.clone(), counters.clone()));
-        }
+        tokio::spawn(write(pool, tenant, Gatherer::new(receiver), counters.clone()));
         Self { requests, counters }
     }
 
@@ -85,9 +82,15 @@ impl Appender {
     }
 }
 
-async fn write(pool: Pool, tenant: i32, receiver: Arc<Mutex<mpsc::Receiver<Request>>>, counters: Arc<Counters>) {
-    loop {
-        let Some((rows, answers)) = gather(&receiver).await else { return };
+async fn write(pool: Pool, tenant: i32, mut requests: Gatherer<Request>, counters: Arc<Counters>) {
+    while let Some(first) = requests.first().await {
+        let mut group = vec![first];
+        requests.fill(&mut group, GROUP).await;
+        let (mut rows, mut answers) = (Rows::default(), Vec::with_capacity(group.len()));
+        for (more, answer) in group {
+            rows.append(more);
+            answers.push(answer);
+        }
         let outcome = commit(&pool, tenant, &rows).await.map_err(|error| error.to_string());
         counters.count(rows.len(), outcome.is_ok());
         if let Err(message) = &outcome {
@@ -98,21 +101,6 @@ async fn write(pool: Pool, tenant: i32, receiver: Arc<Mutex<mpsc::Receiver<Reque
             let _ = answer.send(outcome.clone());
         }
     }
-}
-
-/// Waits for the first request, then takes all that wait already.
-async fn gather(receiver: &Mutex<mpsc::Receiver<Request>>) -> Option<(Rows, Vec<oneshot::Sender<Outcome>>)> {
-    let mut receiver = receiver.lock().await;
-    let (mut rows, answer) = receiver.recv().await?;
-    // Those who are about to ask have their turn first.
-    tokio::task::yield_now().await;
-    let mut answers = vec![answer];
-    while rows.len() < GROUP {
-        let Ok((more, answer)) = receiver.try_recv() else { break };
-        rows.append(more);
-        answers.push(answer);
-    }
-    Some((rows, answers))
 }
 
 async fn commit(pool: &Pool, tenant: i32, rows: &Rows) -> Result<()> {

@@ -19,6 +19,7 @@ use super::change::{Change, Content};
 use super::columns::{Columns, WRITE_ROWS_AND_AUDIT};
 use crate::audit::AuditRows;
 use crate::definitions::SEARCH_PARAMETER;
+use crate::gather::Gatherer;
 use crate::{Error, Result};
 
 /// Requests that may wait for a group; beyond, callers wait to be let in.
@@ -69,7 +70,7 @@ pub(crate) struct Groups {
 impl Groups {
     pub(crate) fn start(pool: Pool, tenant: i32) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(run(pool, tenant, receiver));
+        tokio::spawn(run(pool, tenant, Gatherer::new(receiver)));
         Self { requests }
     }
 
@@ -83,27 +84,20 @@ impl Groups {
     }
 }
 
-async fn run(pool: Pool, tenant: i32, mut requests: mpsc::Receiver<Request>) {
+async fn run(pool: Pool, tenant: i32, mut requests: Gatherer<Request>) {
     let mut waiting = Vec::with_capacity(GROUP);
     let mut under_way = FuturesUnordered::new();
     loop {
-        let room = GROUP - waiting.len();
         tokio::select! {
             Some(()) = under_way.next() => {}
-            received = requests.recv_many(&mut waiting, room), if room > 0 => {
-                if received == 0 {
-                    return;
-                }
+            first = requests.first(), if waiting.len() < GROUP => {
+                let Some(first) = first else { return };
+                waiting.push(first);
             }
         }
-        if under_way.is_empty() {
-            // Those who are about to ask have their turn first.
-            tokio::task::yield_now().await;
-            while waiting.len() < GROUP
-                && let Ok(request) = requests.try_recv()
-            {
-                waiting.push(request);
-            }
+        match under_way.is_empty() {
+            true => requests.fill(&mut waiting, GROUP).await,
+            false => requests.take(&mut waiting, GROUP),
         }
         let most = if waiting.len() < WORTH_ANOTHER { 1 } else { WRITERS };
         if !waiting.is_empty() && under_way.len() < most {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use salus_analytics::risk_assessment::{self, Context};
 use salus_analytics::{Error as ModelError, FeatureObservation, Features, Model, Prediction, Stay, Subject, Window};
 use salus_audit::{AuditKind, AuditRecord, Entity, EntityKind, ModelVersion};
-use salus_fhir::json::{self, Limits, Value};
+use salus_fhir::json::{self, JsonError, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode};
-use salus_store::{Body, MOST_OBSERVATIONS, ModelInputs, ModelInputsQuery};
+use salus_store::{MOST_OBSERVATIONS, ModelInputs, ModelInputsQuery};
 
 use crate::bundle::BundleWriter;
 use crate::dispatch::{Act, Done};
@@ -103,14 +103,14 @@ async fn score(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patie
         as_of: parameters.as_of,
         look_back: i64::from(description.window.hours) * HOUR,
     };
-    let inputs = act.app.store.model_inputs(&act.access, &query).await?;
+    let inputs = act.app.store.model_inputs(&act.access, &query, FeatureObservation::from_stored).await?;
     if inputs.cut {
         let message = format!("the window holds more than {MOST_OBSERVATIONS} Observations of the model's inputs");
         return Err(Failure::new(422, IssueCode::TooCostly, message));
     }
     let window = window(model, &inputs, parameters.as_of)?;
     let subject = with_body(inputs.patient.as_str(), Subject::from_patient)?;
-    let observations = observations(&inputs.observations)?;
+    let observations = observations(inputs.observations)?;
     let features =
         Features::extract(description, &observations, &subject, &window, &parameters.what_if).map_err(failure)?;
     let age = risk_assessment::age(model, &features);
@@ -128,7 +128,7 @@ async fn score(act: &Act<'_>, parameters: &Parameters, model: &Arc<Model>, patie
     Ok(Scored { patient: patient.to_owned(), prediction, text })
 }
 
-fn window(model: &Model, inputs: &ModelInputs, as_of: i64) -> Result<Window, Failure> {
+fn window<T>(model: &Model, inputs: &ModelInputs<T>, as_of: i64) -> Result<Window, Failure> {
     let icu: HashSet<String> = inputs.icu_locations.iter().map(|id| format!("Location/{id}")).collect();
     let mut stays = Vec::new();
     for encounter in &inputs.encounters {
@@ -138,10 +138,10 @@ fn window(model: &Model, inputs: &ModelInputs, as_of: i64) -> Result<Window, Fai
 }
 
 /// What the model sees of the Observations, oldest first, so that the same data give the same text.
-fn observations(stored: &[Body]) -> Result<Vec<FeatureObservation>, Failure> {
-    let mut observations = Vec::with_capacity(stored.len());
-    for body in stored {
-        observations.extend(FeatureObservation::from_stored(body.as_str()).map_err(super::unreadable)?);
+fn observations(read: Vec<Result<Vec<FeatureObservation>, JsonError>>) -> Result<Vec<FeatureObservation>, Failure> {
+    let mut observations = Vec::with_capacity(read.len());
+    for one in read {
+        observations.extend(one.map_err(super::unreadable)?);
     }
     observations.sort_by(|a, b| (a.effective, &a.reference).cmp(&(b.effective, &b.reference)));
     Ok(observations)

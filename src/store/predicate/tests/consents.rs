@@ -245,7 +245,7 @@ fn of_patient(view: &View<'_>, tenant: i32, patient: Key) -> Sql {
         sql.push(if position > 0 { " UNION ALL " } else { " " });
         sql.push("SELECT r.rid FROM resource r WHERE r.tenant = ").bind(tenant);
         sql.push(" AND r.type = ").bind(*resource_type).push(" AND ");
-        view.write_of_patient(&of, resource_type, "r", &mut sql);
+        view.write_of_patient(&of, &[resource_type], "r", &mut sql);
     }
     sql
 }

@@ -1,0 +1,85 @@
+//! The requests of a group: all that wait when it can start.
+//!
+//! Where the last group had several, others are about to ask, and have their turn of the scheduler first. Who is
+//! alone does not wait for them: at one connection the turn, which wakes another thread, costs as much as a statement.
+
+use tokio::sync::mpsc;
+
+/// Takes requests off a queue in groups.
+pub(crate) struct Gatherer<T> {
+    requests: mpsc::Receiver<T>,
+    /// Whether the last group had more than one.
+    several: bool,
+}
+
+impl<T> Gatherer<T> {
+    pub fn new(requests: mpsc::Receiver<T>) -> Self {
+        Self { requests, several: false }
+    }
+
+    /// The next request, when there is one; `None` when nobody can ask any more. Nothing is lost when it is dropped.
+    pub async fn first(&mut self) -> Option<T> {
+        self.requests.recv().await
+    }
+
+    /// Adds those that wait, and those that are about to, up to `most` in all.
+    pub async fn fill(&mut self, group: &mut Vec<T>, most: usize) {
+        if self.several {
+            tokio::task::yield_now().await;
+        }
+        self.take(group, most);
+    }
+
+    /// Adds those that wait, up to `most` in all.
+    pub fn take(&mut self, group: &mut Vec<T>, most: usize) {
+        while group.len() < most
+            && let Ok(more) = self.requests.try_recv()
+        {
+            group.push(more);
+        }
+        self.several = group.len() > 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_group_is_all_that_wait_up_to_its_size() {
+        let (sender, receiver) = mpsc::channel(10);
+        let mut gatherer = Gatherer::new(receiver);
+        for request in 0..7 {
+            sender.try_send(request).unwrap();
+        }
+        let mut group = vec![gatherer.first().await.unwrap()];
+        gatherer.fill(&mut group, 5).await;
+        assert_eq!(group, [0, 1, 2, 3, 4]);
+        let mut group = vec![gatherer.first().await.unwrap()];
+        gatherer.fill(&mut group, 5).await;
+        assert_eq!(group, [5, 6]);
+        drop(sender);
+        assert_eq!(gatherer.first().await, None);
+    }
+
+    /// Those about to ask are in the group once there is company, and one who is alone goes at once.
+    #[tokio::test]
+    async fn those_about_to_ask_are_waited_for_only_in_company() {
+        let (sender, receiver) = mpsc::channel(10);
+        let mut gatherer = Gatherer::new(receiver);
+        let ask = |request| {
+            let sender = sender.clone();
+            tokio::spawn(async move { sender.try_send(request).unwrap() })
+        };
+        let (mut alone, asked) = (vec![0], ask(1));
+        gatherer.fill(&mut alone, 5).await;
+        assert_eq!(alone, [0]);
+        asked.await.unwrap();
+        let mut two = vec![0];
+        gatherer.take(&mut two, 5);
+        let (mut company, asked) = (vec![2], ask(3));
+        gatherer.fill(&mut company, 5).await;
+        assert_eq!((two, company), (vec![0, 1], vec![2, 3]));
+        asked.await.unwrap();
+    }
+}
