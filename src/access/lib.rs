@@ -22,7 +22,7 @@ mod principal;
 pub mod scope;
 mod types;
 
-pub use access::{Access, ConsentView, DefaultPolicy, Refusal, RowFilter, TypeSelector, authorize};
+pub use access::{Access, CodeSets, ConsentView, DefaultPolicy, Refusal, RowFilter, TypeSelector, authorize};
 pub use consent::{ConsentRule, Effect};
 pub use error::Error;
 pub use interaction::{Interaction, OPERATIONS, Operation};

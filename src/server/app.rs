@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use salus_access::Policy;
+use salus_access::{Access, Interaction, Policy, Principal, authorize};
 use salus_analytics::Models;
 use salus_auth::AuthServer;
 use salus_fhir::Definitions;
 use salus_store::Store;
 use tower_http::cors::CorsLayer;
 
+use crate::failure::Failure;
 use crate::interactions::capabilities::Capabilities;
 use crate::intrusion_detection::IntrusionDetection;
 use crate::limits::{Limits, Slots};
@@ -46,4 +47,20 @@ pub struct App {
     pub pages: Pages,
     /// Figures for operators.
     pub metrics: Metrics,
+}
+
+impl App {
+    /// What `principal` may reach with an interaction on a type (`None` on system level).
+    ///
+    /// # Errors
+    /// 403 where its token does not allow it, 503 where the database does not answer.
+    pub async fn access(
+        &self,
+        principal: &Principal,
+        interaction: Interaction,
+        resource_type: Option<&str>,
+    ) -> Result<Arc<Access>, Failure> {
+        let access = authorize(&self.policy, principal, interaction, resource_type)?;
+        Ok(self.store.with_code_sets(access).await?)
+    }
 }

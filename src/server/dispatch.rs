@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use salus_access::{Access, Interaction, authorize};
+use salus_access::{Access, Interaction};
 use salus_audit::{AuditKind, AuditRecord, Outcome};
 use salus_fhir::outcome::IssueCode;
 use salus_store::Reads;
@@ -74,7 +74,7 @@ pub async fn dispatch(app: &App, caller: &Caller, request: &FhirRequest<'_>) -> 
 ///
 /// # Errors
 /// 401 without a token, 403 where it does not allow this.
-pub(crate) fn authorized<'a>(
+pub(crate) async fn authorized<'a>(
     app: &'a App,
     caller: &'a Caller,
     request: &'a FhirRequest<'a>,
@@ -85,12 +85,12 @@ pub(crate) fn authorized<'a>(
         return Err(Failure::new(401, IssueCode::Login, "this request needs an access token"));
     };
     FhirRequest::expect_no_token(&request.parameters())?;
-    let access = authorize(&app.policy, principal, route.interaction, route.resource_type.as_deref())?;
+    let access = app.access(principal, route.interaction, route.resource_type.as_deref()).await?;
     Ok(Act { app, caller, request, route, access, reads })
 }
 
 async fn run(app: &App, caller: &Caller, request: &FhirRequest<'_>, route: &Route) -> Result<Done, Failure> {
-    let act = authorized(app, caller, request, route, Reads::committed(&app.store))?;
+    let act = authorized(app, caller, request, route, Reads::committed(&app.store)).await?;
     match route.interaction {
         _ if route.type_name() == "AuditEvent" => interactions::audit_event::act(&act).await,
         Interaction::Read => read::act(&act).await,
@@ -122,7 +122,7 @@ pub(crate) async fn read_within(
     reads: Reads<'_>,
 ) -> Result<Done, Failure> {
     let route = Route::of(request, &app.definitions)?;
-    let act = authorized(app, caller, request, &route, reads)?;
+    let act = authorized(app, caller, request, &route, reads).await?;
     match route.interaction {
         // The trail is no part of what a transaction writes.
         _ if route.type_name() == "AuditEvent" => Err(outside_transactions()),

@@ -214,6 +214,84 @@ fn a_granular_scope_is_a_filter_on_everything() {
 }
 
 /// Grants add up; within one scope, filters all must hold.
+/// Sets of codes in scopes are those of the server's ValueSets and CodeSystems, as they are at each request, for reads
+/// and writes alike.
+#[test]
+fn a_scope_may_name_a_set_of_codes() {
+    let salus = Salus::shared();
+    let all = salus.client("system/*.cruds");
+    let system = "http://scopes.test/codes";
+    let set = |codes: &[&str]| {
+        let concepts: Vec<Value> = codes.iter().map(|code| json!({"code": code})).collect();
+        let set = json!({"resourceType": "ValueSet", "id": "scopes-set", "url": "http://scopes.test/set",
+            "status": "active", "compose": {"include": [{"system": system, "concept": concepts}]}});
+        assert!(all.put("ValueSet/scopes-set", &set.to_string()).status < 300);
+    };
+    let hierarchy = json!({"resourceType": "CodeSystem", "id": "scopes-codes", "url": system, "status": "active",
+        "content": "complete", "concept": [{"code": "a", "concept": [{"code": "b"}]}, {"code": "c"}]});
+    assert!(all.put("CodeSystem/scopes-codes", &hierarchy.to_string()).status < 300);
+    set(&["a", "b"]);
+    let patient = all.create(&json!({"resourceType": "Patient"}));
+    let coded = |code: &str| {
+        json!({"resourceType": "Observation", "status": "final", "subject": {"reference": format!("Patient/{patient}")},
+            "code": {"coding": [{"system": system, "code": code}]}})
+    };
+    let [a, b, c] = ["a", "b", "c"].map(|code| all.create(&coded(code)));
+    let uncoded = all.create(&json!({"resourceType": "Observation", "status": "final", "code": {"text": "none"},
+        "subject": {"reference": format!("Patient/{patient}")}}));
+    let search = format!("Observation?patient={patient}");
+    let found = |client: &Client| {
+        let total = client.get(&format!("{search}&_summary=count")).json()["total"].as_i64().unwrap();
+        let mut ids = client.ids(&search);
+        assert_eq!(ids.len() as i64, total);
+        ids.sort();
+        ids
+    };
+    let sorted = |ids: &[&String]| {
+        let mut ids: Vec<String> = ids.iter().map(|id| (*id).clone()).collect();
+        ids.sort();
+        ids
+    };
+    for (scope, expected) in [
+        ("system/Observation.cruds?code:in=ValueSet/scopes-set".to_owned(), sorted(&[&a, &b])),
+        ("system/Observation.cruds?code:in=http://scopes.test/set".to_owned(), sorted(&[&a, &b])),
+        ("system/*.cruds?code:in=ValueSet/scopes-set".to_owned(), sorted(&[&a, &b])),
+        ("system/Observation.cruds?code:not-in=ValueSet/scopes-set".to_owned(), sorted(&[&c, &uncoded])),
+        (format!("system/Observation.cruds?code:below={system}|a"), sorted(&[&a, &b])),
+        (format!("system/Observation.cruds?code:above={system}|b"), sorted(&[&a, &b])),
+        ("system/Observation.cruds?code:in=ValueSet/scopes-unheard-of".to_owned(), sorted(&[])),
+    ] {
+        let client = salus.client(&scope);
+        assert_eq!(found(&client), expected, "{scope}");
+        for id in [&a, &b, &c, &uncoded] {
+            let status = if expected.contains(id) { 200 } else { 404 };
+            assert_eq!(client.get(&format!("Observation/{id}")).status, status, "{scope} {id}");
+        }
+    }
+    let narrow = salus.client("system/Observation.cruds?code:in=ValueSet/scopes-set");
+    assert_eq!(narrow.post("Observation", &coded("c").to_string()).status, 403);
+    let created = narrow.post("Observation", &coded("b").to_string());
+    assert_eq!(created.status, 201, "{}", created.text);
+    let created = created.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(narrow.delete(&format!("Observation/{created}")).status, 204);
+    let entry = |code: &str| json!({"resource": coded(code), "request": {"method": "POST", "url": "Observation"}});
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry("a"), entry("c")]});
+    assert_eq!(narrow.post("", &bundle.to_string()).status, 403);
+    assert_eq!(narrow.get(&format!("Observation/{a}/_history/1")).status, 200);
+    assert_eq!(narrow.get(&format!("Observation/{c}/_history")).status, 404);
+    // As the set is now.
+    set(&["c"]);
+    assert_eq!(found(&narrow), std::slice::from_ref(&c));
+    assert_eq!(narrow.get(&format!("Observation/{a}")).status, 404);
+    // What can be tested in no resource is not granted at all.
+    for scope in
+        ["system/Observation.rs?code:text=x", "system/Location.rs?near=1|2|3|km", "system/Patient.rs?_filter=x"]
+    {
+        let answer = all.request_token(scope, &[]);
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("invalid_scope")), "{scope}");
+    }
+}
+
 #[test]
 fn scopes_are_ored_and_filters_anded() {
     let ward = Granular::new("system/Observation.rs?category=laboratory system/Observation.rs?category=vital-signs");

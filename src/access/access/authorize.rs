@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use salus_fhir::Key;
 
-use super::{Access, Caller, ConsentView, Grants, Refusal};
+use super::{Access, Caller, CodeSets, ConsentView, Grants, Refusal};
 use crate::consent::keys::reference_key;
 use crate::interaction::Interaction;
 use crate::policy::{Policy, Question, Settings, TokenEntry};
@@ -58,6 +58,7 @@ fn decide(
         permission: interaction.permission(),
         grants: Arc::clone(grants),
         consent: consent_view(principal, policy.settings()),
+        code_sets: CodeSets::new(),
         fingerprint: fingerprint(principal, interaction, policy.settings()),
         caller: Caller::Principal(Arc::clone(principal)),
     }))

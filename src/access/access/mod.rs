@@ -5,6 +5,7 @@ mod authorize;
 mod grants;
 mod refusal;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use salus_fhir::Key;
@@ -15,7 +16,7 @@ pub use refusal::Refusal;
 
 use crate::interaction::Interaction;
 use crate::principal::Principal;
-use crate::scope::Permission;
+use crate::scope::{Permission, Scope};
 
 /// What one caller may reach with one interaction.
 ///
@@ -36,10 +37,15 @@ pub struct Access {
     permission: Permission,
     grants: Arc<Grants>,
     consent: ConsentView,
+    code_sets: CodeSets,
     fingerprint: Key,
 }
 
-#[derive(Debug)]
+/// What search parameters of scopes stand for that ask for a set of codes (`code:in`): by name and value, the name and
+/// value that list the codes.
+pub type CodeSets = BTreeMap<(String, String), (String, String)>;
+
+#[derive(Debug, Clone)]
 enum Caller {
     Principal(Arc<Principal>),
     Job(&'static str),
@@ -133,6 +139,7 @@ impl Access {
             permission: Permission::Read,
             grants: Arc::new(Grants::everything()),
             consent: ConsentView::Exempt,
+            code_sets: CodeSets::new(),
             fingerprint: Key::of(&["system", &tenant.to_string()]),
         }
     }
@@ -148,6 +155,31 @@ impl Access {
     /// [`Permission::Read`] on the included type, whatever the interaction.
     pub fn grants_for(&self, permission: Permission, resource_type: &str) -> &[RowFilter] {
         self.grants.get(permission, resource_type)
+    }
+
+    /// The search parameters that the caller's scopes have, each with the type of its scope (or `*`).
+    pub fn scope_filters(&self) -> impl Iterator<Item = (&str, &(String, String))> {
+        let scopes = self.principal().into_iter().flat_map(|principal| &principal.scopes);
+        scopes.flat_map(|scope| match scope {
+            Scope::Resource { resource_type, filters, .. } => {
+                filters.iter().map(|filter| (resource_type.as_str(), filter)).collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// The same access, where these sets of codes were looked up. One that was not admits nothing.
+    pub fn with_code_sets(&self, code_sets: CodeSets) -> Self {
+        let listed = code_sets.iter().flat_map(|((name, value), (_, codes))| [name, value, codes].map(String::as_str));
+        let fingerprint = self.fingerprint.with(&listed.collect::<Vec<_>>());
+        let (caller, grants, consent) = (self.caller.clone(), Arc::clone(&self.grants), self.consent.clone());
+        Self { tenant: self.tenant, caller, permission: self.permission, grants, consent, code_sets, fingerprint }
+    }
+
+    /// What a search parameter of a scope that asks for a set of codes stands for, where it was looked up.
+    pub fn code_set(&self, name: &str, value: &str) -> Option<(&str, &str)> {
+        let found = self.code_sets.iter().find(|((known, asked), _)| known == name && asked == value);
+        found.map(|(_, (name, codes))| (name.as_str(), codes.as_str()))
     }
 
     /// The resource types on which the interaction at hand is granted at all.

@@ -95,9 +95,13 @@ fn filter(pair: &str) -> Result<(String, String), &'static str> {
     if name.is_empty() || value.is_empty() {
         return Err("has a parameter without a name or a value");
     }
-    let code = name.split(':').next().unwrap_or(&name);
-    if code.contains('.') || code.starts_with('_') && !UNDERSCORE_PARAMETERS.contains(&code) {
+    let (code, modifier) = name.split_once(':').unwrap_or((&name, ""));
+    if name.contains('.') || code.starts_with('_') && !UNDERSCORE_PARAMETERS.contains(&code) {
         return Err("has a parameter that does not test the resource itself");
+    }
+    // A scope that could be tested in no resource would grant nothing.
+    if code == "near" || modifier == "text" {
+        return Err("has a parameter that scopes cannot be tested by");
     }
     Ok((name, value))
 }

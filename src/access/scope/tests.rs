@@ -63,6 +63,9 @@ fn malformed_resource_scopes_are_refused_and_grant_nothing_in_a_list() {
         "patient/Observation.rs?_include=Observation:subject",
         "patient/Observation.rs?_has:X:y:z=1",
         "patient/Observation.rs?subject.name=x",
+        "patient/Observation.rs?subject:Patient.name=x",
+        "patient/Observation.rs?code:text=x",
+        "patient/Location.rs?near=1|2|3|km",
         "patient/Observation.read?category=x",
     ] {
         assert!(text.parse::<Scope>().is_err(), "{text}");
@@ -72,14 +75,13 @@ fn malformed_resource_scopes_are_refused_and_grant_nothing_in_a_list() {
 
 #[test]
 fn filters_are_percent_decoded_and_all_kept() {
-    let Scope::Resource { filters, .. } =
-        one("user/Condition.rs?category=http%3A%2F%2Fx%7Ca%26b&code:text=caf%C3%A9+au")
+    let Scope::Resource { filters, .. } = one("user/Condition.rs?category=http%3A%2F%2Fx%7Ca%26b&code:in=caf%C3%A9+au")
     else {
         panic!("a resource scope");
     };
     assert_eq!(
         filters,
-        [("category".to_owned(), "http://x|a&b".to_owned()), ("code:text".to_owned(), "café+au".to_owned())]
+        [("category".to_owned(), "http://x|a&b".to_owned()), ("code:in".to_owned(), "café+au".to_owned())]
     );
 }
 

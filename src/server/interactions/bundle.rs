@@ -122,8 +122,8 @@ async fn transaction(act: &Act<'_>, bundle: &Value<'_>, requests: &[FhirRequest<
             continue;
         }
         let full_url = bundle.items("entry")[position].get_str("fullUrl");
-        entries
-            .push(write_entry(act, position, full_url, request).map_err(|failure| failure.below(&location(position)))?);
+        let entry = write_entry(act, position, full_url, request).await;
+        entries.push(entry.map_err(|failure| failure.below(&location(position)))?);
         positions.push(position);
     }
     let audit = |written: &[Written]| written.iter().map(|one| act.caller.wrote(interaction_of(one), one)).collect();
@@ -206,14 +206,14 @@ fn interaction_of(written: &Written) -> Interaction {
 }
 
 /// A write of a transaction, authorized and checked.
-fn write_entry<'v>(
+async fn write_entry<'v>(
     act: &Act<'v>,
     position: usize,
     full_url: Option<&str>,
     request: &'v FhirRequest<'v>,
 ) -> Result<Entry<'v>, Failure> {
     let route = Route::of(request, &act.app.definitions)?;
-    let access = authorized(act.app, act.caller, request, &route, act.reads)?.access;
+    let access = authorized(act.app, act.caller, request, &route, act.reads).await?.access;
     let id = || route.id().to_owned();
     let (method, target) = match route.interaction {
         Interaction::Create => (Method::Post, Target::New),

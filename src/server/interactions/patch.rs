@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use salus_access::{Interaction, authorize};
+use salus_access::Interaction;
 use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode};
 use salus_fhir::patch::{Patch, PatchError};
@@ -80,7 +80,7 @@ pub(super) async fn answered(
 
 pub(crate) async fn may_read(act: &Act<'_>, written: &Written) -> bool {
     let Some(principal) = &act.caller.principal else { return false };
-    match authorize(&act.app.policy, principal, Interaction::Read, Some(&written.resource_type)) {
+    match act.app.access(principal, Interaction::Read, Some(&written.resource_type)).await {
         Ok(access) => act.app.store.read(&access, &written.resource_type, &written.id).await.is_ok(),
         Err(_) => false,
     }

@@ -4,7 +4,7 @@
 //! may not do or see decides as it would in the interaction itself, so that nothing is learnt here that an attempt
 //! would not tell.
 
-use salus_access::{Interaction, authorize};
+use salus_access::Interaction;
 use salus_audit::AuditKind;
 use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::outcome::{Issue, IssueCode, OperationOutcome};
@@ -97,8 +97,11 @@ async fn outcome(act: &Act<'_>, parameters: &Parameters, stored: Option<&Version
 /// Whether the caller could do it, to the resource as it stands.
 async fn permitted(act: &Act<'_>, interaction: Interaction, issues: &mut Vec<Issue>) -> Result<(), Failure> {
     let Some(principal) = &act.caller.principal else { return Ok(()) };
-    match authorize(&act.app.policy, principal, interaction, act.route.resource_type.as_deref()) {
-        Err(refusal) => issues.push(Issue::error(IssueCode::Forbidden, refusal.to_string())),
+    match act.app.access(principal, interaction, act.route.resource_type.as_deref()).await {
+        Err(refusal) if refusal.status == 403 => {
+            issues.push(Issue::error(IssueCode::Forbidden, refusal.summary()));
+        }
+        Err(failure) => return Err(failure),
         Ok(_) if act.route.id.is_none() => {}
         Ok(access) => match act.reads.read(&access, act.route.type_name(), act.route.id()).await {
             Ok(_) => {}

@@ -26,6 +26,8 @@ const LATELY: i64 = 7 * 24 * 3600 * 1_000_000;
 
 /// The condition of one parameter, as granular scopes hold them.
 pub(crate) fn parameter(view: &View<'_>, resource_type: &str, name: &str, value: &str) -> Result<Condition> {
+    // Sets of codes were looked up before (`Store::with_code_sets`).
+    let (name, value) = view.access.code_set(name, value).unwrap_or((name, value));
     let parsed = ParameterName::parse(name).map_err(|error| refused(name, error))?;
     expect_narrow(view, &[resource_type.to_owned()], &parsed)?;
     let condition = clause(view, resource_type, &parsed, value)?.condition;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use salus_access::{Interaction, authorize};
+use salus_access::Interaction;
 use salus_fhir::Key;
 use salus_fhir::json::{self, Limits, Value};
 use salus_fhir::outcome::IssueCode;
@@ -116,7 +116,7 @@ impl Sources {
         let login = || Failure::new(401, IssueCode::Login, "this request needs an access token");
         let principal = act.caller.principal.as_ref().ok_or_else(login)?;
         let kind = search.resource_type.as_str();
-        let access = authorize(&act.app.policy, principal, Interaction::SearchType, Some(kind))?;
+        let access = act.app.access(principal, Interaction::SearchType, Some(kind)).await?;
         let context = SearchContext::of_type(kind);
         let (mut query, ignored) = SearchQuery::parse(&act.app.store.definitions(), context, &search.filters)?;
         if let Some(first) = ignored.first() {

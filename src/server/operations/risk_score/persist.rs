@@ -1,6 +1,6 @@
 //! `persist=true`: the RiskAssessment and its Provenance, stored in one transaction with the records.
 
-use salus_access::{Access, Interaction, authorize};
+use salus_access::Interaction;
 use salus_analytics::Model;
 use salus_analytics::risk_assessment::{ProvenanceContext, Requester, provenance};
 use salus_audit::{AuditRecord, Entity};
@@ -17,14 +17,14 @@ use crate::response::FhirResponse;
 
 /// Stores what was scored, if the caller may create both resources.
 pub(super) async fn store(act: &Act<'_>, model: &Model, scored: &Scored) -> Result<Done, Failure> {
-    let assessment = change(act, "RiskAssessment", &scored.text)?;
+    let assessment = change(act, "RiskAssessment", &scored.text).await?;
     let context = ProvenanceContext {
         id: Some(new_id()),
         target: format!("RiskAssessment/{}", assessment.id),
         recorded: crate::account::now(),
         requester: requester(act),
     };
-    let provenance = change(act, "Provenance", &provenance(model, &scored.prediction, &context))?;
+    let provenance = change(act, "Provenance", &provenance(model, &scored.prediction, &context)).await?;
     let audit = |written: &[Written]| {
         let mut records: Vec<AuditRecord<'static>> =
             written.iter().map(|one| act.caller.wrote(Interaction::Create, one)).collect();
@@ -40,14 +40,13 @@ pub(super) async fn store(act: &Act<'_>, model: &Model, scored: &Scored) -> Resu
     Ok(response.into())
 }
 
-fn change(act: &Act<'_>, resource_type: &str, text: &str) -> Result<Change, Failure> {
+async fn change(act: &Act<'_>, resource_type: &str, text: &str) -> Result<Change, Failure> {
     let principal = act
         .caller
         .principal
         .as_ref()
         .ok_or_else(|| Failure::new(401, IssueCode::Login, "this request needs an access token"))?;
-    let access: std::sync::Arc<Access> =
-        authorize(&act.app.policy, principal, Interaction::Create, Some(resource_type))?;
+    let access = act.app.access(principal, Interaction::Create, Some(resource_type)).await?;
     let value = json::parse(text, &Limits::default())
         .map_err(|error| Failure::new(500, IssueCode::Exception, error.to_string()))?;
     let id = value.get_str("id").map_or_else(new_id, str::to_owned);

@@ -2,7 +2,7 @@
 //! `_filter` (R4 search_filter.html#ops): the codes that ValueSets list and that CodeSystems order, as far as those are
 //! stored here and the caller may see them, or come with the packages.
 //!
-//! A search is rewritten before it is compiled: the set becomes its codes. What cannot be listed, such as a system that
+//! A search is rewritten before it is compiled, and so are granular scopes: the set becomes its codes. What cannot be listed, such as a system that
 //! is not stored or a filter by a property, is refused with the reason.
 
 mod hierarchy;
@@ -10,8 +10,10 @@ mod lookup;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use deadpool_postgres::GenericClient;
+use salus_access::{Access, CodeSets};
 use salus_fhir::search::ParameterType;
 use salus_fhir::search::query::{Filter, FilterOperator, Modifier, ParameterName, escape};
 
@@ -21,7 +23,7 @@ use super::chain::targets;
 use super::compile::refused;
 use super::filter::{FILTER, full_system};
 use crate::predicate::View;
-use crate::{Result, Store};
+use crate::{Error, Result, Store};
 
 /// What the tests of a `_filter` that ask for sets of codes find, by operator and value: the codes, as a search lists
 /// them.
@@ -41,37 +43,76 @@ impl SearchQuery {
         let mut query = Cow::Borrowed(self);
         let mut terminology = Terminology::new(store, client, view);
         for (position, (name, value)) in self.filters.iter().enumerate() {
-            let (code, modifier) = end_of(name);
-            let relation = match modifier {
-                None if code == FILTER => {
-                    let types = types_at_end(view, &self.types().collect::<Vec<_>>(), name);
-                    let filter = Filter::parse(value).map_err(|error| refused(FILTER, error))?;
-                    let mut asked = Vec::new();
-                    sets_of_filter(view, &types, &filter, &mut asked);
-                    for (operator, relation, value) in asked {
-                        let set =
-                            if relation == Relation::Within { value.to_owned() } else { full_system(value).into() };
-                        let codes = terminology.list(FILTER.to_owned(), relation, &escape(&set)).await?;
-                        query.to_mut().filter_sets.insert((operator, value.to_owned()), codes);
-                    }
-                    continue;
+            let types: Vec<&str> = self.types().collect();
+            if let (FILTER, None) = end_of(name) {
+                let filter = Filter::parse(value).map_err(|error| refused(FILTER, error))?;
+                let mut asked = Vec::new();
+                sets_of_filter(view, &types_at_end(view, &types, name), &filter, &mut asked);
+                for (operator, relation, value) in asked {
+                    let set = if relation == Relation::Within { value.to_owned() } else { full_system(value).into() };
+                    let codes = terminology.list(FILTER.to_owned(), relation, &escape(&set)).await?;
+                    query.to_mut().filter_sets.insert((operator, value.to_owned()), codes);
                 }
-                Some(Modifier::In | Modifier::NotIn) => Relation::Within,
-                Some(Modifier::Above) => Relation::Above,
-                Some(Modifier::Below) => Relation::Below,
-                _ => continue,
-            };
-            // Above and below others are URLs, too, which say so themselves.
-            let types = types_at_end(view, &self.types().collect::<Vec<_>>(), name);
-            if relation != Relation::Within && !is_token(view, &types, code) {
-                continue;
+            } else if let Some((relation, listing)) = set_of_parameter(view, &types, name) {
+                let codes = terminology.list(name.to_string(), relation, value).await?;
+                query.to_mut().filters[position] = (listing, codes);
             }
-            let codes = terminology.list(name.to_string(), relation, value).await?;
-            let instead = (modifier == Some(&Modifier::NotIn)).then_some(Modifier::Not);
-            query.to_mut().filters[position] = (with_modifier(name, instead), codes);
         }
         Ok(query)
     }
+}
+
+impl Store {
+    /// The access with the sets of codes that its granular scopes ask for. They are looked up in the server's name,
+    /// since what a scope means is not its holder's to see or not to see. A set that is not known, or that cannot be
+    /// listed, is left out: its scope grants nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] where the database does not answer.
+    pub async fn with_code_sets(&self, access: Arc<Access>) -> Result<Arc<Access>> {
+        let may_ask = |(_, (name, _)): &(&str, &(String, String))| SET_MODIFIERS.iter().any(|one| name.ends_with(one));
+        if !access.scope_filters().any(|filter| may_ask(&filter)) {
+            return Ok(access);
+        }
+        let server = Access::system("scope-code-sets", self.tenant());
+        let (view, client) = (self.view(&server), self.client().await?);
+        let mut terminology = Terminology::new(self, &client, &view);
+        let mut sets = CodeSets::new();
+        for (resource_type, (name, value)) in access.scope_filters().filter(may_ask) {
+            let types = match resource_type {
+                "*" => view.definitions.resource_types().collect(),
+                one => vec![one],
+            };
+            let Ok(parsed) = ParameterName::parse(name) else { continue };
+            let Some((relation, listing)) = set_of_parameter(&view, &types, &parsed) else { continue };
+            match terminology.list(name.clone(), relation, value).await {
+                Ok(codes) => _ = sets.insert((name.clone(), value.clone()), (listing.to_string(), codes)),
+                Err(Error::Search { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Arc::new(access.with_code_sets(sets)))
+    }
+}
+
+/// How parameters end that may ask for a set of codes.
+const SET_MODIFIERS: [&str; 4] = [":in", ":not-in", ":above", ":below"];
+
+/// How a parameter asks for a set of codes, if it does, and the parameter that lists them instead.
+fn set_of_parameter(view: &View<'_>, types: &[&str], name: &ParameterName) -> Option<(Relation, ParameterName)> {
+    let (code, modifier) = end_of(name);
+    let relation = match modifier? {
+        Modifier::In | Modifier::NotIn => Relation::Within,
+        Modifier::Above => Relation::Above,
+        Modifier::Below => Relation::Below,
+        _ => return None,
+    };
+    // Above and below others are URLs, too, which say so themselves.
+    if relation != Relation::Within && !is_token(view, &types_at_end(view, types, name), code) {
+        return None;
+    }
+    let instead = (modifier == Some(&Modifier::NotIn)).then_some(Modifier::Not);
+    Some((relation, with_modifier(name, instead)))
 }
 
 /// The parameter at the end of chains.
