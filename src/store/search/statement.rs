@@ -59,6 +59,10 @@ impl Compiled {
     /// The statement for a page: row key, sort values, then the columns of a version.
     pub fn page(&self, view: &View<'_>, after: Option<&Cursor>, limit: i64) -> Sql {
         let mut sql = Sql::default();
+        if let Some(key) = self.one_walk() {
+            self.write_walk(key.unique, &[], view, after, limit, &mut sql, &|sql| key.write(view.access.tenant(), sql));
+            return sql;
+        }
         sql.push("SELECT v.* FROM (");
         match &self.page.start {
             Start::Keys(keys) if self.is_natural() && !keys.is_empty() => {
@@ -92,6 +96,16 @@ impl Compiled {
 
     fn is_natural(&self) -> bool {
         matches!(self.sort.as_slice(), [SortKey { by: SortBy::Natural, .. }])
+    }
+
+    /// The key whose walk in natural order is the whole page, where there is one.
+    fn one_walk(&self) -> Option<&KeyStart> {
+        match &self.page.start {
+            Start::Keys(keys) if self.is_natural() && self.bounds.as_ref().is_none_or(|b| b.beyond().is_none()) => {
+                <&[KeyStart; 1]>::try_from(keys.as_slice()).ok().map(|[key]| key)
+            }
+            _ => None,
+        }
     }
 
     /// A walk of each key in natural order, each ending after a page.
