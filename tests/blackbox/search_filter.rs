@@ -70,10 +70,17 @@ fn filters_compare_by_type() {
         (r#"family ew "chalmers""#, vec!["jim", "peter"]),
         (r#"family ew "sor""#, vec!["petra"]),
         (r#"given ne "peter""#, vec!["jim", "petra"]),
+        (r#"given gt "peter""#, vec!["petra"]),
+        (r#"given ge "peter""#, vec!["peter", "petra"]),
+        (r#"given lt "Peter""#, vec!["jim"]),
+        (r#"given le "PETER""#, vec!["jim", "peter"]),
         ("birthdate ge 1975", vec!["petra"]),
         ("birthdate lt 1974-06", vec!["jim"]),
         ("birthdate eq 1974", vec!["jim", "peter"]),
         ("birthdate po 1974-12", vec!["peter"]),
+        ("birthdate co 1974-02-14", vec!["jim"]),
+        ("birthdate co 1974-02", vec!["jim"]),
+        ("birthdate co 1974", vec![]),
         ("birthdate pr false", vec!["nobody"]),
         ("birthdate pr true", vec!["jim", "peter", "petra"]),
         ("gender eq male", vec!["jim", "peter"]),
@@ -120,16 +127,41 @@ fn filters_combine_and_follow_references() {
 #[test]
 fn filters_that_say_nothing_sensible_are_refused() {
     let client = Salus::shared().client("system/*.cruds");
-    for bad in
-        ["given", "given%20is%201", "colour%20eq%20red", "gender%20in%20x", "birthdate%20co%201", "birthdate%20eq%20x"]
-    {
+    for bad in [
+        "given",
+        "given%20is%201",
+        "colour%20eq%20red",
+        "gender%20in%20x",
+        "birthdate%20co%201",
+        "birthdate%20eq%20x",
+        "birthdate%20co%20ge2020",
+        "given%20po%20x",
+    ] {
         let answer = client.get(&format!("Patient?_filter={bad}"));
         assert_eq!(answer.status, 400, "{bad}: {}", answer.text);
     }
-    assert_eq!(
-        Salus::shared().client("system/Patient.rs?general-practitioner:text=x").get("Patient").json()["total"],
-        0
-    );
+}
+
+/// R4 search_filter.html#ops: of composites "only the codes eq and ne are appropriate".
+#[test]
+fn filters_ask_for_composites() {
+    let mut world = World::new();
+    for (name, code, value) in [("low", "filter-x", 1), ("high", "filter-x", 9), ("other", "filter-y", 9)] {
+        world.create(
+            name,
+            &json!({"resourceType": "Observation", "status": "final", "identifier": [{"value": "filter-composite"}],
+                "code": {"coding": [{"code": code}]}, "valueQuantity": {"value": value}}),
+        );
+    }
+    for (filter, expected) in [
+        ("code-value-quantity eq filter-x$9", vec!["high"]),
+        ("code-value-quantity eq filter-x$lt5", vec!["low"]),
+        ("code-value-quantity ne filter-x$9", vec!["low", "other"]),
+        ("not (code-value-quantity eq filter-x$gt0)", vec!["other"]),
+    ] {
+        assert_eq!(world.filter("Observation", "filter-composite", filter), expected, "{filter}");
+    }
+    assert_eq!(world.client.get("Observation?_filter=code-value-quantity%20gt%20a$1").status, 400);
 }
 
 #[test]

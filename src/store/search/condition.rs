@@ -5,7 +5,7 @@
 
 use salus_access::Permission;
 use salus_fhir::Key;
-use salus_fhir::search::query::{Piece, RangeCondition};
+use salus_fhir::search::query::{Operator, Piece, RangeCondition};
 
 use super::intervals::IntervalTest;
 use super::start::Clause;
@@ -104,6 +104,8 @@ pub(crate) enum TextTest {
     Equals(String),
     /// Is exactly this, letter by letter.
     Exact(String),
+    /// Comes before or after this, in the order of code points.
+    Compares(Operator, String),
 }
 
 /// How a text of a body must match; letter case says nothing, but in [`BodyTest::Below`].
@@ -316,7 +318,7 @@ impl TextTest {
                 let value = indexed_string(exact);
                 (value.clone(), format!("{value}{after}"), exact.clone())
             }
-            Self::Contains(_) | Self::EndsWith(_) => return None,
+            Self::Contains(_) | Self::EndsWith(_) | Self::Compares(..) => return None,
         })
     }
 
@@ -327,6 +329,7 @@ impl TextTest {
             Self::EndsWith(value) => string.value.ends_with(value.as_str()),
             Self::Equals(value) => string.value == *value,
             Self::Exact(value) => string.exact == *value,
+            Self::Compares(operator, value) => operator.holds(&string.value, value),
         }
     }
 }
@@ -389,6 +392,9 @@ pub(crate) fn write_text(test: &TextTest, entry: &str, sql: &mut Sql) {
             _ = sql.push("right(").push(&value).push(", length(").bind(part.as_str()).push(")) = ").bind(part.as_str());
         }
         TextTest::Equals(text) => _ = sql.push(&value).push(" = ").bind(text.as_str()),
+        TextTest::Compares(operator, text) => {
+            sql.push(&value).push(operator.sql()).bind(text.as_str());
+        }
         TextTest::Exact(exact) => {
             sql.push(&value).push(" = ").bind(indexed_string(exact).as_str());
             sql.push(" AND ").push(entry).push(".exact = ").bind(exact.as_str());

@@ -101,6 +101,22 @@ fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperat
             Eq | Ne | Gt | Lt | Ge | Le | Ap | Sa | Eb,
         ) => ask(operator.as_str(), None),
         (ParameterType::Date, Po) => overlaps(view, resource_type, parameter, value),
+        (ParameterType::Date, Co) => contains(view, resource_type, parameter, value),
+        (ParameterType::String, Gt | Lt | Ge | Le) => {
+            let compared = match operator {
+                Gt => Operator::Gt,
+                Lt => Operator::Lt,
+                Ge => Operator::Ge,
+                _ => Operator::Le,
+            };
+            text(resource_type, parameter, value, |text| TextTest::Compares(compared, text))
+        }
+        // Its components are told apart by '$', which is none of their values.
+        (ParameterType::Composite, Eq) => one(view, resource_type, code, None, &value.replace(',', "\\,")),
+        (ParameterType::Composite, Ne) => {
+            let equal = one(view, resource_type, code, None, &value.replace(',', "\\,"))?;
+            Ok(other_than(resource_type, code, equal))
+        }
         (ParameterType::String, Eq) => text(resource_type, parameter, value, TextTest::Equals),
         (ParameterType::String, Ne) => {
             let equal = text(resource_type, parameter, value, TextTest::Equals)?;
@@ -109,15 +125,15 @@ fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperat
         (ParameterType::String, Co) => ask("", Some(Modifier::Contains)),
         (ParameterType::String, Sw) => ask("", None),
         (ParameterType::String, Ew) => text(resource_type, parameter, value, TextTest::EndsWith),
-        (ParameterType::Token, Eq) => token(view, resource_type, code, None, &escape(&full_system(value))),
+        (ParameterType::Token, Eq) => one(view, resource_type, code, None, &escape(&full_system(value))),
         (ParameterType::Token, Ne) => {
-            let equal = token(view, resource_type, code, None, &escape(&full_system(value)))?;
+            let equal = one(view, resource_type, code, None, &escape(&full_system(value)))?;
             Ok(other_than(resource_type, code, equal))
         }
         (ParameterType::Token, Ss | Sb | In | Ni) => {
             let known = view.filter_sets.and_then(|sets| sets.get(&(operator, value.to_owned())));
             let codes = known.ok_or_else(|| unusable(code, operator))?;
-            token(view, resource_type, code, (operator == Ni).then_some(Modifier::Not), codes)
+            one(view, resource_type, code, (operator == Ni).then_some(Modifier::Not), codes)
         }
         (ParameterType::Uri, Eq) | (ParameterType::Reference, Eq | Re) => ask("", None),
         (ParameterType::Uri | ParameterType::Reference, Ne) => Ok(other_than(resource_type, code, ask("", None)?)),
@@ -129,13 +145,8 @@ fn test(view: &View<'_>, resource_type: &str, code: &str, operator: FilterOperat
     }
 }
 
-fn token(
-    view: &View<'_>,
-    resource_type: &str,
-    code: &str,
-    modifier: Option<Modifier>,
-    value: &str,
-) -> Result<Condition> {
+/// What a parameter finds by a value as a search has it.
+fn one(view: &View<'_>, resource_type: &str, code: &str, modifier: Option<Modifier>, value: &str) -> Result<Condition> {
     let name = ParameterName::Plain { code: code.to_owned(), modifier };
     Ok(clause(view, resource_type, &name, value)?.condition)
 }
@@ -168,17 +179,34 @@ fn other_than(resource_type: &str, code: &str, equal: Condition) -> Condition {
 
 /// Some of the time lies in the time that the value stands for.
 fn overlaps(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, value: &str) -> Result<Condition> {
+    let (low, high) = time(view, parameter, value)?;
+    within(resource_type, parameter, (Operator::Lt, high), (Operator::Gt, low))
+}
+
+/// All of the time that the value stands for lies in the time.
+fn contains(view: &View<'_>, resource_type: &str, parameter: &SearchParameter, value: &str) -> Result<Condition> {
+    let (low, high) = time(view, parameter, value)?;
+    within(resource_type, parameter, (Operator::Le, low), (Operator::Ge, high))
+}
+
+/// The time that a date without a prefix stands for.
+fn time(view: &View<'_>, parameter: &SearchParameter, value: &str) -> Result<(i64, i64)> {
     let query = DateQuery::parse(value).map_err(|error| refused(&parameter.code, error))?;
-    if query.prefix != Prefix::Eq {
-        return Err(invalid(&parameter.code, "'po' takes a date without a prefix"));
+    match (query.prefix, query.condition(view.now)) {
+        (Prefix::Eq, RangeCondition { low: Some(low), high: Some(high), .. }) => Ok((low.value, high.value)),
+        _ => Err(invalid(&parameter.code, "this operator takes a date without a prefix")),
     }
-    let RangeCondition { low, high, .. } = query.condition(view.now);
-    let (Some(low), Some(high)) = (low, high) else { return Ok(Condition::Nothing) };
-    let test = RangeCondition {
-        low: Some(Comparison { operator: Operator::Lt, value: high.value }),
-        high: Some(Comparison { operator: Operator::Gt, value: low.value }),
-        joint: Joint::And,
-    };
+}
+
+/// The time begins and ends as demanded.
+fn within(
+    resource_type: &str,
+    parameter: &SearchParameter,
+    low: (Operator, i64),
+    high: (Operator, i64),
+) -> Result<Condition> {
+    let compared = |(operator, value)| Some(Comparison { operator, value });
+    let test = RangeCondition { low: compared(low), high: compared(high), joint: Joint::And };
     let keys = stored_as(parameter).into_iter().map(|code| parameter_key(resource_type, code));
     Ok(Condition::Any(keys.map(|key| Condition::Range { key, test: test.into() }).collect()))
 }

@@ -71,7 +71,8 @@ impl Operator {
         }
     }
 
-    fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
+    /// Whether it holds of two values.
+    pub fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
         match self {
             Self::Lt => left < right,
             Self::Le => left <= right,
