@@ -653,9 +653,11 @@ fn verify_names_what_was_tampered_with() {
     };
     let (holds, text) = verify();
     assert!(holds && text.contains("signed heads"), "{text}");
-    let middle = number(&salus, "SELECT seq FROM audit_leaf ORDER BY index OFFSET 7 LIMIT 1");
-    let next = number(&salus, "SELECT seq FROM audit_leaf ORDER BY index OFFSET 8 LIMIT 1");
     let last = number(&salus, "SELECT max(index) FROM audit_leaf");
+    // Two of the reads.
+    let (at, after) = (last - 6, last - 5);
+    let of_leaf = |index: i64| number(&salus, &format!("SELECT seq FROM audit_leaf WHERE index = {index}"));
+    let (middle, next) = (of_leaf(at), of_leaf(after));
     assert!(last > 12 && number(&salus, "SELECT count(*) FROM audit_head") > 2);
     let backup =
         "CREATE TABLE kept_event AS SELECT * FROM audit_event; CREATE TABLE kept_leaf AS SELECT * FROM audit_leaf;
@@ -669,16 +671,16 @@ fn verify_names_what_was_tampered_with() {
     put_back += "COMMIT";
     let restore = || execute_all(&salus, &put_back);
     for (tampering, named) in [
-        (format!("UPDATE audit_event SET record = replace(record, '200', '404') WHERE seq = {middle}"), format!("event {middle} of leaf 7 was changed")),
-        (format!("UPDATE audit_event SET record = record || ' ' WHERE seq = {middle}"), format!("event {middle} of leaf 7 was changed")),
-        (format!("DELETE FROM audit_event WHERE seq = {middle}"), format!("event {middle} of leaf 7 is missing")),
-        ("DELETE FROM audit_leaf WHERE index = 7".to_owned(), "leaf 7 is missing".to_owned()),
+        (format!("UPDATE audit_event SET record = replace(record, '200', '404') WHERE seq = {middle}"), format!("event {middle} of leaf {at} was changed")),
+        (format!("UPDATE audit_event SET record = record || ' ' WHERE seq = {middle}"), format!("event {middle} of leaf {at} was changed")),
+        (format!("DELETE FROM audit_event WHERE seq = {middle}"), format!("event {middle} of leaf {at} is missing")),
+        (format!("DELETE FROM audit_leaf WHERE index = {at}"), format!("leaf {at} is missing")),
         (format!("DELETE FROM audit_leaf WHERE index = {last}"), "more leaves than".to_owned()),
         // The same event under another number.
-        (format!("UPDATE audit_event SET seq = seq + 100000000 WHERE seq = {next}"), format!("event {next} of leaf 8 is missing")),
+        (format!("UPDATE audit_event SET seq = seq + 100000000 WHERE seq = {next}"), format!("event {next} of leaf {after} is missing")),
         ("DELETE FROM audit_head WHERE size = (SELECT max(size) FROM audit_head)".to_owned(), "leaves are in the log and the last head covers".to_owned()),
         ("UPDATE audit_head SET time = time + 1 WHERE size = (SELECT min(size) FROM audit_head)".to_owned(), "signature".to_owned()),
-        ("UPDATE audit_head SET root = (SELECT hash FROM audit_leaf WHERE index = 7) WHERE size = (SELECT max(size) FROM audit_head)".to_owned(), "signature".to_owned()),
+        (format!("UPDATE audit_head SET root = (SELECT hash FROM audit_leaf WHERE index = {at}) WHERE size = (SELECT max(size) FROM audit_head)"), "signature".to_owned()),
         // An event smuggled in among those that the log has done with.
         ("INSERT INTO audit_event SELECT tenant, (SELECT min(seq) - 1 FROM audit_event), recorded, patient, action, record
             FROM audit_event ORDER BY seq DESC LIMIT 1".to_owned(), "is not in the log".to_owned()),
@@ -693,11 +695,11 @@ fn verify_names_what_was_tampered_with() {
     }
     // Leaves in another order with everything else in place: only the signed root tells.
     for statement in [
-        "UPDATE audit_leaf SET index = -1 WHERE index = 7",
-        "UPDATE audit_leaf SET index = 7 WHERE index = 8",
-        "UPDATE audit_leaf SET index = 8 WHERE index = -1",
+        format!("UPDATE audit_leaf SET index = -1 WHERE index = {at}"),
+        format!("UPDATE audit_leaf SET index = {at} WHERE index = {after}"),
+        format!("UPDATE audit_leaf SET index = {after} WHERE index = -1"),
     ] {
-        execute(&salus, statement);
+        execute(&salus, &statement);
     }
     let (holds, text) = verify();
     assert!(!holds && text.contains("do not have the root"), "{text}");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::Salus;
+use crate::{Client, Salus};
 
 fn assert_golden(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -200,4 +200,55 @@ fn metrics_are_not_for_who_comes_through_a_proxy() {
     let url = format!("{}/metrics", salus.origin);
     assert_eq!(client.get(&url).status, 200);
     assert_eq!(client.get_with(&url, &[("x-forwarded-for", "192.0.2.1")]).status, 403);
+}
+
+/// What the CapabilityStatement and our answers name by URL is found by it on the server that names it.
+#[test]
+fn our_own_definitions_are_on_the_server() {
+    let mut salus = Salus::start();
+    let client = salus.client("system/*.cruds");
+    let statement = salus.get_open("/fhir/metadata").json();
+    let mut named: Vec<(String, String)> = Vec::new();
+    let rest = &statement["rest"][0];
+    let of_types = rest["resource"].as_array().unwrap().iter().flat_map(|one| one["operation"].as_array());
+    for operation in of_types.chain(rest["operation"].as_array()).flatten() {
+        named.push(("OperationDefinition".to_owned(), operation["definition"].as_str().unwrap().to_owned()));
+    }
+    assert!(named.len() > 10, "{named:?}");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fhir-profiles");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let own: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        named.push((own["resourceType"].as_str().unwrap().to_owned(), own["url"].as_str().unwrap().to_owned()));
+    }
+    named.sort();
+    named.dedup();
+    let state = |client: &Client| -> Vec<Value> {
+        let found = |(kind, url): &(String, String)| {
+            let found = client.get(&format!("{kind}?url={url}")).json();
+            assert_eq!(found["total"], 1, "{url}");
+            let read = client.get(&format!("{kind}/{}", url.rsplit('/').next().unwrap()));
+            assert_eq!(read.json(), found["entry"][0]["resource"], "{url}");
+            found["entry"][0]["resource"].clone()
+        };
+        named.iter().map(found).collect()
+    };
+    let before = state(&client);
+    assert!(before.iter().all(|own| own["meta"]["versionId"] == "1"));
+    // What was changed or deleted is there again after the next start, and nothing else was touched.
+    let mut changed = client.get("OperationDefinition/risk-score").json();
+    changed["title"] = json!("Something else");
+    assert_eq!(client.put("OperationDefinition/risk-score", &changed.to_string()).status, 200);
+    assert_eq!(client.delete("CodeSystem/role").status, 204);
+    salus.tell_to_stop();
+    assert!(salus.ended().success(), "{}", salus.log());
+    salus.launch(&[]);
+    for (now, was) in state(&client).iter().zip(&before) {
+        let touched = matches!(was["id"].as_str(), Some("risk-score" | "role"));
+        let mut now = now.clone();
+        assert_eq!(now["meta"]["versionId"], if touched { "3" } else { "1" }, "{}", was["url"]);
+        now["meta"] = was["meta"].clone();
+        assert_eq!(&now, was);
+    }
+    let events = client.get("AuditEvent?entity=OperationDefinition/risk-score").text;
+    assert!(events.contains("own-resources"), "the server's own doing is on record: {events}");
 }

@@ -14,7 +14,7 @@ use super::{Outcome, complain, say};
 use crate::app::App;
 use crate::front::Front;
 use crate::settings::{Flags, Settings};
-use crate::{connections, demo, devices, http, limits};
+use crate::{connections, demo, http, limits, own_resources};
 
 /// Runs the server until it is told to stop.
 pub(super) async fn run(flags: &Flags, print_config: bool) -> Outcome {
@@ -80,7 +80,7 @@ async fn serve(settings: &Settings, database: &Database, front: &Front, mut sock
 /// Everything that has to be there before the first request.
 async fn prepare(settings: &Settings, database: &Database) -> Result<Arc<App>, String> {
     let app = Arc::new(parts::app(settings, database).await?);
-    devices::register(&app).await?;
+    own_resources::store(&app).await?;
     if settings.demo {
         demo::prepare(&app, settings).await?;
     }
