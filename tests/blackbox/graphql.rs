@@ -183,6 +183,37 @@ fn references_are_followed_both_ways_and_pages_turned() {
     assert_eq!(data(&post(&client, "$graphql", "{ Patient(id: nobody) { id } }")), json!({"Patient": null}));
 }
 
+/// What refers to each of many resources is searched together, and each has its own.
+#[test]
+fn lists_of_many_resources_are_each_their_own() {
+    let client = Salus::shared().client("system/*.cruds");
+    let mark = "graphql-many";
+    let patients: Vec<String> =
+        (0..70).map(|_| client.create(&json!({"resourceType": "Patient", "identifier": [{"value": mark}]}))).collect();
+    let mut expected: std::collections::BTreeMap<&str, Vec<String>> =
+        patients.iter().map(|id| (id.as_str(), Vec::new())).collect();
+    for (at, patient) in patients.iter().enumerate() {
+        for day in 1..=at % 4 {
+            let observation = client.create(&json!({"resourceType": "Observation", "status": "final",
+                "code": {"text": "x"}, "subject": {"reference": format!("Patient/{patient}")},
+                "effectiveDateTime": format!("2021-02-0{day}")}));
+            expected.get_mut(patient.as_str()).unwrap().push(observation);
+        }
+    }
+    let query = format!(
+        "{{ PatientList(identifier: \"{mark}\", _count: 100) {{ id ObservationList(_reference: subject, _sort: \"date\", \
+         _count: 2) {{ id }} ConditionList(_reference: subject) {{ id }} }} }}"
+    );
+    let found = data(&post(&client, "$graphql", &query));
+    let found = found["PatientList"].as_array().unwrap();
+    assert_eq!(found.len(), patients.len());
+    for patient in found {
+        let mut own = expected[patient["id"].as_str().unwrap()].clone();
+        own.truncate(2);
+        assert_eq!(ids(&patient["ObservationList"]), own, "{patient}");
+    }
+}
+
 #[test]
 fn what_may_not_be_seen_is_not_found_by_any_way() {
     let salus = Salus::shared();
@@ -230,7 +261,7 @@ fn bad_queries_are_told_and_great_ones_refused() {
     let path = format!("Patient/{}/$graphql", own.patient);
     let deep = format!("{{ id {} }}", "extension { ".repeat(60) + "url" + &" }".repeat(60));
     let cycle = "{ ...a } fragment a on Patient { id ...b } fragment b on Patient { ...a }";
-    let searches: String = (0..60).map(|n| format!("s{n}: PatientList(_id: \"x{n}\") {{ id }} ")).collect();
+    let searches: String = (0..501).map(|n| format!("s{n}: PatientList(_id: \"x{n}\") {{ id }} ")).collect();
     for (on, query, code) in [
         (path.as_str(), "{ id", "structure"),
         (&path, "{ colour }", "not-found"),

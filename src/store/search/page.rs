@@ -1,6 +1,7 @@
 //! Running a search: a page of matches, what they include, and the total.
 
 use deadpool_postgres::GenericClient;
+use futures_util::future::try_join_all;
 use salus_access::Access;
 use tokio_postgres::Row;
 
@@ -54,6 +55,19 @@ impl Store {
     pub async fn search(&self, access: &Access, query: &SearchQuery) -> Result<Page> {
         let client = self.client().await?;
         self.search_with(&client, &self.view(access), query).await
+    }
+
+    /// Pages of several searches, in their order. They go over one connection: the first by itself, which prepares what
+    /// searches alike share, then the others together, so that none waits for the answer to another.
+    ///
+    /// # Errors
+    /// As [`Store::search`], for the first that fails.
+    pub async fn search_all(&self, access: &Access, queries: &[SearchQuery]) -> Result<Vec<Page>> {
+        let Some((first, others)) = queries.split_first() else { return Ok(Vec::new()) };
+        let (client, view) = (self.client().await?, self.view(access));
+        let mut pages = vec![self.search_with(&client, &view, first).await?];
+        pages.extend(try_join_all(others.iter().map(|query| self.search_with(&client, &view, query))).await?);
+        Ok(pages)
     }
 
     /// As [`Store::search`], within a transaction and through any view.

@@ -1,7 +1,7 @@
 //! What walks need: resources by reference, many in one statement, and searches. Each goes by the caller's own
 //! access, as it would by itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use salus_access::Interaction;
 use salus_fhir::Key;
@@ -20,8 +20,8 @@ use crate::interactions::page_link;
 
 /// Resources that all references of an answer may lead to.
 const MOST_REFERENCES: usize = 2000;
-/// Searches of one answer: each is a statement of its own.
-const MOST_SEARCHES: usize = 50;
+/// Searches of one answer: each is a statement of its own, though those of a level are sent together.
+const MOST_SEARCHES: usize = 500;
 
 /// A resource that a reference names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,45 +105,55 @@ impl Sources {
                 self.resources.entry(named).or_insert(None);
             }
         }
+        let mut by_type: BTreeMap<String, Vec<Search>> = BTreeMap::new();
         for search in lacking.searches {
-            let found = self.page(act, &search).await?;
-            self.searches.insert(search, found);
+            by_type.entry(search.resource_type.clone()).or_default().push(search);
+        }
+        for (kind, searches) in by_type {
+            self.pages(act, &kind, searches).await?;
         }
         Ok(())
     }
 
-    async fn page(&mut self, act: &Act<'_>, search: &Search) -> Result<Found, Failure> {
+    /// Pages of searches of one type, all of them together.
+    async fn pages(&mut self, act: &Act<'_>, kind: &str, searches: Vec<Search>) -> Result<(), Failure> {
         let login = || Failure::new(401, IssueCode::Login, "this request needs an access token");
         let principal = act.caller.principal.as_ref().ok_or_else(login)?;
-        let kind = search.resource_type.as_str();
         let access = act.app.access(principal, Interaction::SearchType, Some(kind)).await?;
-        let context = SearchContext::of_type(kind);
-        let (mut query, ignored) = SearchQuery::parse(&act.app.store.definitions(), context, &search.filters)?;
-        if let Some(first) = ignored.first() {
-            return Err(refused(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason)));
+        let (mut queries, mut begun) = (Vec::with_capacity(searches.len()), Vec::with_capacity(searches.len()));
+        for search in &searches {
+            let context = SearchContext::of_type(kind);
+            let (mut query, ignored) = SearchQuery::parse(&act.app.store.definitions(), context, &search.filters)?;
+            if let Some(first) = ignored.first() {
+                return Err(refused(IssueCode::NotSupported, format!("{}: {}", first.parameter, first.reason)));
+            }
+            query.total = if search.counted { Total::Accurate } else { Total::None };
+            let identity = page_link::identity(act, &format!("$graphql/{kind}"), &search.filters);
+            let start: Start = match &search.cursor {
+                Some(text) => page_link::decode(&act.app.seal, text, identity)?,
+                None => Start::default(),
+            };
+            query.after = start.after;
+            queries.push(query);
+            begun.push((identity, start.offset));
         }
-        query.total = if search.counted { Total::Accurate } else { Total::None };
-        let identity = page_link::identity(act, &format!("$graphql/{kind}"), &search.filters);
-        let start: Start = match &search.cursor {
-            Some(text) => page_link::decode(&act.app.seal, text, identity)?,
-            None => Start::default(),
-        };
-        query.after = start.after;
-        let page = act.reads.search(&access, &query).await?;
-        let mut resources = Vec::with_capacity(page.entries.len());
-        for entry in &page.entries {
-            resources.push(self.parsed(&entry.version)?);
+        let pages = act.app.store.search_all(&access, &queries).await?;
+        for (((search, page), query), (identity, offset)) in searches.into_iter().zip(pages).zip(queries).zip(begun) {
+            let resources = page.entries.iter().map(|entry| self.parsed(&entry.version));
+            let resources = resources.collect::<Result<Vec<_>, _>>()?;
+            let next = page.next.map(|after| Start { offset: offset + page.entries.len() as i64, after: Some(after) });
+            let link = |start: &Start| page_link::encode(&act.app.seal, identity, start);
+            let found = Found {
+                resources,
+                total: page.total,
+                offset,
+                size: query.count,
+                first: link(&Start::default())?,
+                next: next.as_ref().map(link).transpose()?,
+            };
+            self.searches.insert(search, found);
         }
-        let next =
-            page.next.map(|after| Start { offset: start.offset + page.entries.len() as i64, after: Some(after) });
-        Ok(Found {
-            resources,
-            total: page.total,
-            offset: start.offset,
-            size: query.count,
-            first: page_link::encode(&act.app.seal, identity, &Start::default())?,
-            next: next.map(|next| page_link::encode(&act.app.seal, identity, &next)).transpose()?,
-        })
+        Ok(())
     }
 
     fn parsed(&mut self, version: &Version) -> Result<Value<'static>, Failure> {
