@@ -13,7 +13,7 @@ use crate::audit::AuditLog;
 use crate::definitions::Registry;
 use crate::facts::Facts;
 use crate::predicate::View;
-use crate::reader::Reader;
+use crate::read::Reader;
 use crate::row::Version;
 use crate::write::{Content, Current, Groups};
 use crate::{Result, pool};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::batch::IndexRow;
 use super::change::Change;
 use crate::predicate::View;
-use crate::reader::Reading;
+use crate::read::Reading;
 use crate::sql::{Sql, uuid};
 use crate::{Error, Result, Store};
 

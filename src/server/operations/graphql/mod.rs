@@ -2,8 +2,8 @@
 //!
 //! The selection is walked over the JSON of resources ([`execute`]), again and again: each walk notes which resources
 //! and searches it lacks, and these are fetched together before the next ([`fetch`]), so that a level of references
-//! is one statement however many there are, and its searches are sent together. Every read and search of it goes by the caller's own access, as it would
-//! by itself; what may not be seen is not found.
+//! is one statement however many there are, and its searches are sent together. Every read and search of it goes by
+//! the caller's own access, as it would by itself; what may not be seen is not found.
 //!
 //! What is not there is left out of the answer, as FHIR's JSON does, rather than told as `null`. An error fails the
 //! whole, as an OperationOutcome. There are no mutations, and no introspection: the schema is FHIR's.

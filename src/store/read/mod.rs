@@ -1,4 +1,8 @@
-//! Reading one resource: `read` and `vread` (R4 http.html#read, #vread).
+//! Reading one resource: `read` and `vread` (R4 http.html#read, #vread), by itself, together with those of other
+//! requests ([`batch`]), or from inside a transaction ([`source`]).
+
+mod batch;
+mod source;
 
 use std::sync::Arc;
 
@@ -8,6 +12,9 @@ use salus_access::Access;
 use crate::row::{Version, columns};
 use crate::sql::Sql;
 use crate::{Error, Result, Store};
+
+pub(crate) use batch::{Reader, Reading};
+pub use source::Reads;
 
 impl Store {
     /// The current version.

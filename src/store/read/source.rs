@@ -1,4 +1,4 @@
-//! Reads of what is committed, or from inside a transaction that is not: then they see what it wrote.
+//! Where an interaction reads from: what is committed, or a transaction that is not, and then it sees what that wrote.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Reads of many requests in one statement.
+//! Batched reads: those of many requests in one statement.
 //!
 //! A read by id is so cheap for PostgreSQL that receiving, starting and answering the statement is most of its
 //! cost, and switching between processes most of the machine's. So one connection reads for everybody: while one
