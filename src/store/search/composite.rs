@@ -6,10 +6,11 @@ use salus_fhir::search::query::{
 use salus_fhir::search::{ParameterType, SearchParameter};
 
 use super::compile::{invalid, refused, unsupported};
-use super::condition::{Condition, TextTest};
+use super::condition::Condition;
 use super::intervals::IntervalTest;
 use super::range::{self, Unit, qualified};
 use super::start::{Clause, Start, rank};
+use super::text_test::TextTest;
 use crate::Result;
 use crate::facts::{composite_key, indexed_string};
 use crate::predicate::View;

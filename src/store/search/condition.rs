@@ -5,11 +5,12 @@
 
 use salus_access::Permission;
 use salus_fhir::Key;
-use salus_fhir::search::query::{Operator, Piece, RangeCondition};
+use salus_fhir::search::query::{Piece, RangeCondition};
 
 use super::intervals::IntervalTest;
 use super::start::Clause;
-use crate::facts::{Facts, indexed_string, type_key};
+use super::text_test::{BodyTest, TextTest, WordTest, write_text};
+use crate::facts::{Facts, type_key};
 use crate::predicate::View;
 use crate::sql::{PROBE, PROBED, Sql};
 
@@ -82,45 +83,6 @@ pub(crate) enum Condition {
     },
 }
 
-/// Words that stand in the narrative, or anywhere, as `websearch_to_tsquery` takes them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WordTest {
-    /// Whether only the narrative counts.
-    pub narrative: bool,
-    /// The words.
-    pub query: String,
-}
-
-/// How a string must match. `value`s are normalised, except for `Exact`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TextTest {
-    /// Starts with this (the default).
-    StartsWith(String),
-    /// Contains this.
-    Contains(String),
-    /// Ends with this.
-    EndsWith(String),
-    /// Is this.
-    Equals(String),
-    /// Is exactly this, letter by letter.
-    Exact(String),
-    /// Comes before or after this, in the order of code points.
-    Compares(Operator, String),
-}
-
-/// How a text of a body must match; letter case says nothing, but in [`BodyTest::Below`].
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum BodyTest {
-    /// Contains this.
-    Contains(String),
-    /// Starts with this.
-    StartsWith(String),
-    /// Ends with this.
-    EndsWith(String),
-    /// Is this URL, or one below it in its path.
-    Below(String),
-}
-
 impl Condition {
     /// Whether anything but the facts and the index has to be asked.
     pub fn asks_body(&self) -> bool {
@@ -150,23 +112,8 @@ impl Condition {
                 not.write(row, view, sql);
                 sql.push(")");
             }
-            Self::Range { key, test } => {
-                let entry = sql.alias("x");
-                sql.push(PROBE).push("search_index ").push(&entry).push(" WHERE ");
-                same_row(&entry, row, sql);
-                sql.push(&entry).push(".key = ").bind(*key);
-                sql.push(" AND ").push(&entry).push(".high IS NOT NULL AND ");
-                test.write(&entry, sql);
-                sql.push(PROBED);
-            }
-            Self::Text { key, test } => {
-                let entry = sql.alias("x");
-                sql.push(PROBE).push("search_string ").push(&entry).push(" WHERE ").push(&entry);
-                sql.push(".tenant = ").push(row).push(".tenant AND ").push(&entry).push(".rid = ").push(row);
-                sql.push(".rid AND ").push(&entry).push(".key = ").bind(*key).push(" AND ");
-                write_text(test, &entry, sql);
-                sql.push(PROBED);
-            }
+            Self::Range { key, test } => write_interval(*key, test, row, sql),
+            Self::Text { key, test } => write_string(*key, test, row, sql),
             Self::Body { paths, test } => {
                 let text = sql.alias("b");
                 sql.push("EXISTS (SELECT FROM body_texts(").push(row).push(".body, ").bind(paths.clone()).push(") ");
@@ -197,32 +144,7 @@ impl Condition {
                 sql.push(") q)) IS TRUE)");
             }
             Self::ReverseChain { parameter, codes, source_type, of } => {
-                let (entry, source) = (sql.alias("x"), sql.alias("t"));
-                sql.push(PROBE).push("search_index ").push(&entry).push(" JOIN resource ").push(&source);
-                sql.push(" ON ").push(&source).push(".tenant = ").push(&entry).push(".tenant AND ").push(&source);
-                sql.push(".rid = ").push(&entry).push(".rid WHERE ").push(&entry).push(".tenant = ").push(row);
-                sql.push(".tenant AND ").push(&entry).push(".key = ");
-                let pointed = |parameter: Key, sql: &mut Sql| {
-                    _ = sql.push("reference_key(").bind(parameter).push(", ").push(row).push(".rid)");
-                };
-                match codes.as_slice() {
-                    [] => pointed(*parameter, sql),
-                    codes => {
-                        for (position, code) in codes.iter().enumerate() {
-                            sql.push(if position > 0 { ", " } else { "ANY(ARRAY[" });
-                            pointed(*code, sql);
-                        }
-                        sql.push("]) AND ");
-                        pointed(*parameter, sql);
-                        sql.push(" = ANY(").push(&source).push(".keys)");
-                    }
-                }
-                sql.push(" AND NOT ").push(&source).push(".deleted AND ").push(&source).push(".type = ");
-                sql.bind(source_type.as_str()).push(" AND ");
-                view.write_related(Permission::Search, source_type, &source, sql);
-                sql.push(" AND ");
-                of.condition.write(&source, view, sql);
-                sql.push(PROBED);
+                write_reverse_chain(*parameter, codes, (source_type, of), row, view, sql);
             }
         }
     }
@@ -271,67 +193,62 @@ impl Condition {
     }
 }
 
-impl WordTest {
-    /// Appends all words of a row that count.
-    pub fn write_words(&self, row: &str, sql: &mut Sql) {
-        sql.push(if self.narrative { "narrative_words(" } else { "body_words(" }).push(row).push(".body)");
-    }
-
-    /// Appends the words that are searched.
-    pub fn write_query(&self, sql: &mut Sql) {
-        sql.push("websearch_to_tsquery('simple', ").bind(self.query.as_str()).push(")");
-    }
+/// Appends that an entry of the index lies as demanded.
+fn write_interval(key: Key, test: &IntervalTest, row: &str, sql: &mut Sql) {
+    let entry = sql.alias("x");
+    sql.push(PROBE).push("search_index ").push(&entry).push(" WHERE ");
+    same_row(&entry, row, sql);
+    sql.push(&entry).push(".key = ").bind(key);
+    sql.push(" AND ").push(&entry).push(".high IS NOT NULL AND ");
+    test.write(&entry, sql);
+    sql.push(PROBED);
 }
 
-impl BodyTest {
-    fn write(&self, value: &str, sql: &mut Sql) {
-        match self {
-            Self::Contains(part) => {
-                sql.push("position(lower(").bind(part.as_str()).push(") IN lower(").push(value).push(")) > 0");
-            }
-            Self::StartsWith(part) => {
-                sql.push("starts_with(lower(").push(value).push("), lower(").bind(part.as_str()).push("))");
-            }
-            Self::EndsWith(part) => {
-                sql.push("right(lower(").push(value).push("), length(").bind(part.as_str()).push(")) = lower(");
-                sql.bind(part.as_str()).push(")");
-            }
-            Self::Below(url) => {
-                let url = url.trim_end_matches('/');
-                sql.push("(").push(value).push(" = ").bind(url).push(" OR starts_with(").push(value).push(", ");
-                sql.bind(format!("{url}/").as_str()).push("))");
-            }
-        }
-    }
+/// Appends that an indexed string matches.
+fn write_string(key: Key, test: &TextTest, row: &str, sql: &mut Sql) {
+    let entry = sql.alias("x");
+    sql.push(PROBE).push("search_string ").push(&entry).push(" WHERE ").push(&entry);
+    sql.push(".tenant = ").push(row).push(".tenant AND ").push(&entry).push(".rid = ").push(row);
+    sql.push(".rid AND ").push(&entry).push(".key = ").bind(key).push(" AND ");
+    write_text(test, &entry, sql);
+    sql.push(PROBED);
 }
 
-impl TextTest {
-    /// Where in the order of values those that pass are: from the first text, before the second, and what they have
-    /// to be exactly (`""`: anything). None where they are anywhere.
-    pub fn stretch(&self) -> Option<(String, String, String)> {
-        // The first string after all that start with a prefix, and after one alone, in code point order.
-        let (after_all, after) = ("\u{10FFFF}", "\u{1}");
-        Some(match self {
-            Self::StartsWith(prefix) => (prefix.clone(), format!("{prefix}{after_all}"), String::new()),
-            Self::Equals(text) => (text.clone(), format!("{text}{after}"), String::new()),
-            Self::Exact(exact) => {
-                let value = indexed_string(exact);
-                (value.clone(), format!("{value}{after}"), exact.clone())
+/// Appends that a source, of a type and of which a clause holds, points at the row.
+fn write_reverse_chain(
+    parameter: Key,
+    codes: &[Key],
+    (source_type, of): (&str, &Clause),
+    row: &str,
+    view: &View<'_>,
+    sql: &mut Sql,
+) {
+    let (entry, source) = (sql.alias("x"), sql.alias("t"));
+    sql.push(PROBE).push("search_index ").push(&entry).push(" JOIN resource ").push(&source);
+    sql.push(" ON ").push(&source).push(".tenant = ").push(&entry).push(".tenant AND ").push(&source);
+    sql.push(".rid = ").push(&entry).push(".rid WHERE ").push(&entry).push(".tenant = ").push(row);
+    sql.push(".tenant AND ").push(&entry).push(".key = ");
+    let pointed = |parameter: Key, sql: &mut Sql| {
+        _ = sql.push("reference_key(").bind(parameter).push(", ").push(row).push(".rid)");
+    };
+    match codes {
+        [] => pointed(parameter, sql),
+        codes => {
+            for (position, code) in codes.iter().enumerate() {
+                sql.push(if position > 0 { ", " } else { "ANY(ARRAY[" });
+                pointed(*code, sql);
             }
-            Self::Contains(_) | Self::EndsWith(_) | Self::Compares(..) => return None,
-        })
-    }
-
-    fn matches(&self, string: &crate::facts::StringEntry) -> bool {
-        match self {
-            Self::StartsWith(value) => string.value.starts_with(value.as_str()),
-            Self::Contains(value) => string.value.contains(value.as_str()),
-            Self::EndsWith(value) => string.value.ends_with(value.as_str()),
-            Self::Equals(value) => string.value == *value,
-            Self::Exact(value) => string.exact == *value,
-            Self::Compares(operator, value) => operator.holds(&string.value, value),
+            sql.push("]) AND ");
+            pointed(parameter, sql);
+            sql.push(" = ANY(").push(&source).push(".keys)");
         }
     }
+    sql.push(" AND NOT ").push(&source).push(".deleted AND ").push(&source).push(".type = ");
+    sql.bind(source_type).push(" AND ");
+    view.write_related(Permission::Search, source_type, &source, sql);
+    sql.push(" AND ");
+    of.condition.write(&source, view, sql);
+    sql.push(PROBED);
 }
 
 fn write_joined(parts: &[Condition], joint: &str, row: &str, view: &View<'_>, sql: &mut Sql) {
@@ -374,30 +291,4 @@ pub(crate) fn write_updated(test: &RangeCondition<i64>, row: &str, sql: &mut Sql
     }
     let updated = format!("{row}.updated");
     write_range(&test, &updated, &updated, sql);
-}
-
-/// Appends how a string entry must match.
-pub(crate) fn write_text(test: &TextTest, entry: &str, sql: &mut Sql) {
-    let value = format!("{entry}.value");
-    match test {
-        TextTest::StartsWith(prefix) => {
-            sql.push(&value).push(" >= ").bind(prefix.as_str());
-            // The first string after all that start with the prefix, in code point order.
-            sql.push(" AND ").push(&value).push(" < ").bind(format!("{prefix}\u{10FFFF}").as_str());
-        }
-        TextTest::Contains(part) => {
-            _ = sql.push("position(").bind(part.as_str()).push(" IN ").push(&value).push(") > 0")
-        }
-        TextTest::EndsWith(part) => {
-            _ = sql.push("right(").push(&value).push(", length(").bind(part.as_str()).push(")) = ").bind(part.as_str());
-        }
-        TextTest::Equals(text) => _ = sql.push(&value).push(" = ").bind(text.as_str()),
-        TextTest::Compares(operator, text) => {
-            sql.push(&value).push(operator.sql()).bind(text.as_str());
-        }
-        TextTest::Exact(exact) => {
-            sql.push(&value).push(" = ").bind(indexed_string(exact).as_str());
-            sql.push(" AND ").push(entry).push(".exact = ").bind(exact.as_str());
-        }
-    }
 }

@@ -13,8 +13,9 @@ use salus_fhir::search::{ParameterType, Part, SearchParameter};
 
 use super::chain::targets;
 use super::compile::{clause, expect_reference, invalid, lookup, refused};
-use super::condition::{BodyTest, Condition, TextTest};
+use super::condition::Condition;
 use super::start::Clause;
+use super::text_test::{BodyTest, TextTest};
 use crate::Result;
 use crate::facts::{indexed_string, parameter_key, stored_as};
 use crate::predicate::View;

@@ -32,6 +32,7 @@ mod start;
 mod statement;
 mod terminology;
 mod text;
+mod text_test;
 mod token;
 mod words;
 

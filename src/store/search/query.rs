@@ -5,7 +5,7 @@ use salus_fhir::search::query::{DateQuery, Modifier, ParameterName, RangeConditi
 use salus_fhir::{Definitions, Key};
 
 use super::bounds::natural_key;
-use super::condition::{Condition, WordTest};
+use super::condition::Condition;
 use super::context::{Compartments, SearchContext};
 use super::known::known;
 use super::merge::merge;
@@ -14,6 +14,7 @@ use super::sort::{Cursor, SortBy, SortKey};
 use super::start::Clause;
 use super::statement::Compiled;
 use super::terminology::FilterSets;
+use super::text_test::WordTest;
 use super::{chain, compile, reference, sort, token, words};
 use crate::facts::{natural_date_parameters, parameter_key, stored_as};
 use crate::predicate::View;

@@ -4,7 +4,7 @@ use salus_fhir::search::{ParameterType, Part, SearchParameter};
 use salus_fhir::{Definitions, Key};
 use serde::{Deserialize, Serialize};
 
-use super::condition::WordTest;
+use super::text_test::WordTest;
 use crate::facts::{is_ranged, natural_date_parameters, parameter_key, stored_as};
 use crate::sql::Sql;
 

@@ -4,8 +4,9 @@ use salus_access::Permission;
 use salus_fhir::Key;
 use salus_fhir::search::query::RangeCondition;
 
-use super::condition::{Condition, TextTest, write_text, write_updated};
+use super::condition::{Condition, write_updated};
 use super::intervals::{IN_STRETCH, IntervalTest};
+use super::text_test::{TextTest, write_text};
 use crate::predicate::View;
 use crate::sql::{SEVERAL_PATIENTS, Sql};
 
@@ -167,31 +168,7 @@ impl Start {
                 sql.push("(SELECT tenant, rid FROM resource WHERE tenant = ").bind(tenant);
                 sql.push(" AND rid = ANY(").bind(rows.as_slice()).push("))");
             }
-            Self::Keys(keys) => {
-                sql.push("(SELECT DISTINCT s.tenant, s.rid").push(further).push(" FROM search_index s");
-                let lows = keys.iter().map(|key| key.low).collect::<Option<Vec<i64>>>();
-                // Very many alternatives are quick to look up, but not to plan.
-                if let Some(lows) = lows.filter(|lows| lows.len() > FEW) {
-                    let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
-                    sql.push(" JOIN unnest(").bind(keys.as_slice()).push(", ").bind(lows.as_slice());
-                    sql.push(") k(key, low) ON s.key = k.key AND s.low = k.low WHERE s.tenant = ").bind(tenant);
-                    sql.push(")");
-                    return;
-                }
-                sql.push(" WHERE ");
-                match keys.iter().all(|key| key.low.is_none()) {
-                    true => {
-                        let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
-                        sql.push("s.tenant = ").bind(tenant).push(" AND s.key = ANY(").bind(keys.as_slice()).push(")");
-                    }
-                    false => keys.iter().enumerate().for_each(|(position, key)| {
-                        sql.push(if position > 0 { " OR (" } else { "(" });
-                        key.write(tenant, sql);
-                        sql.push(")");
-                    }),
-                }
-                sql.push(")");
-            }
+            Self::Keys(keys) => write_keys(keys, further, tenant, sql),
             Self::Range { key, test, .. } => {
                 // `OFFSET 0` keeps each stretch a walk of its own, whatever the planner thinks of their number.
                 sql.push("(SELECT DISTINCT s.* FROM ");
@@ -221,17 +198,7 @@ impl Start {
                 }
                 sql.push(")");
             }
-            Self::Pointing(all) => {
-                sql.push("(");
-                for (position, Pointing { parameter, target_type, of, .. }) in all.iter().enumerate() {
-                    sql.push(if position > 0 { " UNION " } else { "" });
-                    sql.push("SELECT DISTINCT x.tenant, x.rid FROM (");
-                    of.write_rows("t.rid", target_type, view, sql);
-                    sql.push(") q JOIN search_index x ON x.tenant = ").bind(tenant).push(" AND x.key = reference_key(");
-                    sql.bind(*parameter).push(", q.rid)");
-                }
-                sql.push(")");
-            }
+            Self::Pointing(all) => write_pointing(all, view, sql),
             Self::PatientsOf { source_type, of } => {
                 sql.push("(SELECT DISTINCT ").bind(tenant).push(" AS tenant, p.rid FROM (");
                 of.write_rows("t.patient, t.keys", source_type, view, sql);
@@ -242,6 +209,47 @@ impl Start {
             }
         }
     }
+}
+
+/// Appends a subselect of the entries of any of the keys.
+fn write_keys(keys: &[KeyStart], further: &str, tenant: i32, sql: &mut Sql) {
+    sql.push("(SELECT DISTINCT s.tenant, s.rid").push(further).push(" FROM search_index s");
+    let lows = keys.iter().map(|key| key.low).collect::<Option<Vec<i64>>>();
+    // Very many alternatives are quick to look up, but not to plan.
+    if let Some(lows) = lows.filter(|lows| lows.len() > FEW) {
+        let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
+        sql.push(" JOIN unnest(").bind(keys.as_slice()).push(", ").bind(lows.as_slice());
+        sql.push(") k(key, low) ON s.key = k.key AND s.low = k.low WHERE s.tenant = ").bind(tenant);
+        sql.push(")");
+        return;
+    }
+    sql.push(" WHERE ");
+    match keys.iter().all(|key| key.low.is_none()) {
+        true => {
+            let keys: Vec<Key> = keys.iter().map(|key| key.key).collect();
+            sql.push("s.tenant = ").bind(tenant).push(" AND s.key = ANY(").bind(keys.as_slice()).push(")");
+        }
+        false => keys.iter().enumerate().for_each(|(position, key)| {
+            sql.push(if position > 0 { " OR (" } else { "(" });
+            key.write(tenant, sql);
+            sql.push(")");
+        }),
+    }
+    sql.push(")");
+}
+
+/// Appends a subselect of what points at the resources of any of these.
+fn write_pointing(all: &[Pointing], view: &View<'_>, sql: &mut Sql) {
+    let tenant = view.access.tenant();
+    sql.push("(");
+    for (position, Pointing { parameter, target_type, of, .. }) in all.iter().enumerate() {
+        sql.push(if position > 0 { " UNION " } else { "" });
+        sql.push("SELECT DISTINCT x.tenant, x.rid FROM (");
+        of.write_rows("t.rid", target_type, view, sql);
+        sql.push(") q JOIN search_index x ON x.tenant = ").bind(tenant).push(" AND x.key = reference_key(");
+        sql.bind(*parameter).push(", q.rid)");
+    }
+    sql.push(")");
 }
 
 /// Appends a subselect of the strings of a key that pass any of the tests.

@@ -6,8 +6,9 @@ use salus_fhir::search::query::{Modifier, StringQuery, UriQuery};
 use salus_fhir::search::{ParameterType, Part, SearchParameter};
 
 use super::compile::{each, invalid, unsupported};
-use super::condition::{BodyTest, Condition, TextTest};
+use super::condition::Condition;
 use super::start::{Clause, KeyStart, Start, rank};
+use super::text_test::{BodyTest, TextTest};
 use crate::Result;
 use crate::facts::{indexed_string, parameter_key, uri_key};
 

@@ -7,8 +7,9 @@
 use salus_fhir::search::query::{Modifier, StringQuery};
 
 use super::compile::{each, unsupported};
-use super::condition::{Condition, WordTest};
+use super::condition::Condition;
 use super::start::Clause;
+use super::text_test::WordTest;
 use crate::Result;
 
 /// The clause of `_text` or `_content`.
