@@ -188,11 +188,13 @@ fn parameter(change: &str) -> String {
     )
 }
 
-/// Where a SearchParameter is wrong.
+/// Where a SearchParameter is wrong, below its type.
 fn wrong(r4: &Definitions, text: &str, further: &[CustomParameter]) -> Vec<String> {
     let resource = crate::json::parse(text, &crate::json::Limits::default()).unwrap();
     let issues = r4.check_search_parameter(Some("1"), &resource, further);
-    issues.into_iter().map(|issue| issue.expression.unwrap_or_default()).collect()
+    let place = |issue: crate::outcome::Issue| issue.expression.unwrap_or_default();
+    let below = |place: String| place.strip_prefix("SearchParameter.").expect("it begins with its type").to_owned();
+    issues.into_iter().map(place).map(below).collect()
 }
 
 #[test]
