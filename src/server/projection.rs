@@ -6,12 +6,15 @@ use std::borrow::Cow;
 use salus_fhir::Definitions;
 use salus_fhir::definitions::TypeKind;
 use salus_fhir::json::{self, Limits};
-use salus_fhir::outcome::IssueCode;
+use salus_fhir::outcome::{Issue, IssueCode};
 use salus_fhir::subset::Subset;
 use salus_store::search::Ignored;
 
 use crate::dispatch::Act;
 use crate::failure::Failure;
+
+/// What the parameters of a read can be.
+const OF_READS: [&str; 4] = ["_summary", "_elements", "_format", "_pretty"];
 
 /// What to show.
 pub struct Projection<'d> {
@@ -67,11 +70,16 @@ impl<'d> Projection<'d> {
     /// Reads the parameters of a read, which has no place to report what it left out.
     ///
     /// # Errors
-    /// As [`Projection::read`], and 400 for what cannot be applied.
+    /// As [`Projection::read`], and 400 for what cannot be applied, and for unknown ones under `handling=strict`.
     pub fn of_read(act: &'d Act<'_>) -> Result<Self, Failure> {
         let definitions = &act.app.definitions;
         if act.request.query.is_empty() {
             return Ok(Self { definitions, part: Part::Whole });
+        }
+        let unknown = act.request.parameters().into_iter().find(|(name, _)| !OF_READS.contains(&name.as_str()));
+        if let (true, Some((name, _))) = (act.request.strict(), unknown) {
+            let issue = Issue::error(IssueCode::NotSupported, format!("a read has no parameter '{name}'"));
+            return Err(Failure::of(400, issue.of_parameter(&name)));
         }
         let shown = Self::of_versions(act)?;
         if shown.is_count() { Err(wrong("'_summary=count' is for searches and histories")) } else { Ok(shown) }

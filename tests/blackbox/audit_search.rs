@@ -1,6 +1,8 @@
 //! Searching AuditEvents: what cannot be used is reported or refused as in any search (R4 search.html#errors), and
 //! pages go on all the same.
 
+use serde_json::json;
+
 use crate::{Answer, Salus};
 
 fn link(answer: &Answer, relation: &str) -> Option<String> {
@@ -30,6 +32,28 @@ fn what_cannot_be_used_is_reported_or_refused() {
     for wrong in ["_total=some", "_count=-1", "date=yesterday", "agent:contains=x"] {
         assert_eq!(client.get(&format!("AuditEvent?{wrong}")).status, 400, "{wrong}");
     }
+}
+
+/// Parameters that are repeated all hold, in a compartment too (R4 search.html#combining).
+#[test]
+fn repeated_patients_all_hold() {
+    let client = Salus::shared().client("system/*.cruds");
+    let [one, other] = [(); 2].map(|()| client.create(&json!({"resourceType": "Patient"})));
+    client.get(&format!("Patient?_id={one},{other}"));
+    let total = |search: &str| client.get(&format!("{search}&_count=0")).json()["total"].as_i64().unwrap();
+    let subtype = "subtype=search-type";
+    for (search, expected) in [
+        (format!("AuditEvent?{subtype}&patient={one}"), 1),
+        (format!("AuditEvent?{subtype}&patient={one}&patient={other}"), 1),
+        (format!("AuditEvent?patient={other}&patient={one}"), 1),
+        (format!("AuditEvent?patient=nobody&patient={one}"), 0),
+        (format!("AuditEvent?patient={one}&patient=nobody,{other}"), 1),
+        (format!("Patient/{one}/AuditEvent?patient={other}"), 1),
+        (format!("Patient/{one}/AuditEvent?patient=nobody"), 0),
+    ] {
+        assert_eq!(total(&search), expected, "{search}");
+    }
+    assert!(total(&format!("AuditEvent?patient={one}")) > 1, "its creation is on record as well");
 }
 
 #[test]

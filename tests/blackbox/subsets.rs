@@ -151,6 +151,14 @@ fn what_cannot_be_shown_is_refused() {
     refused(&format!("Observation/{id}?_summary=count"), "invalid");
     refused(&format!("Observation/{id}?_elements=nonsense"), "not-supported");
     refused(&format!("Observation/{id}/_history?_elements=code,nonsense"), "not-supported");
+    // A read has no place to tell what it leaves out, but can be told to leave out nothing.
+    let strict = [("prefer", "handling=strict")];
+    for path in [format!("Observation/{id}"), format!("Observation/{id}/_history/1")] {
+        assert_eq!(client.get(&format!("{path}?colour=red")).status, 200);
+        let answer = client.get_with(&format!("{path}?colour=red"), &strict);
+        assert_eq!((answer.status, answer.issue().as_str()), (400, "not-supported"), "{path}");
+        assert_eq!(client.get_with(&format!("{path}?_format=json&_pretty=true&_summary=true"), &strict).status, 200);
+    }
     refused("Observation?_summary=text&_include=Observation:subject", "invalid");
     let audit = client.get("AuditEvent?_count=1&_elements=recorded").json();
     assert!(audit["entry"][0]["resource"].get("entity").is_none(), "{audit}");

@@ -19,7 +19,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
     filters: Vec<Filter>,
-    patients: Vec<String>,
+    /// Of each of these sets a patient must be among those the event is about.
+    patients: Vec<Vec<String>>,
     ascending: bool,
     /// Most events of the page.
     pub count: i64,
@@ -114,7 +115,7 @@ impl AuditQuery {
                 "address" => query.filters.push(Filter::Member("a", plain())),
                 "patient" | "patient:Patient" => {
                     let id = |one: &str| one.strip_prefix("Patient/").unwrap_or(one).to_owned();
-                    query.patients = split_values(value).map(id).collect();
+                    query.patients.push(split_values(value).map(id).collect());
                 }
                 "_count" => {
                     let count = value.parse::<i64>().ok().filter(|count| *count >= 0);
@@ -196,16 +197,19 @@ impl AuditLog {
     fn write(&self, access: &Access, query: &AuditQuery, sql: &mut Sql) {
         let grants = access.grants("AuditEvent");
         let confined = confinement(grants);
-        let mut keys: Vec<Key> = query.patients.iter().map(|id| Key::resource("Patient", id)).collect();
-        if let Some(own) = &confined {
-            keys.retain(|key| own.contains(key));
-        }
+        let keys = |ids: &Vec<String>| {
+            let mut keys: Vec<Key> = ids.iter().map(|id| Key::resource("Patient", id)).collect();
+            keys.retain(|key| confined.as_ref().is_none_or(|own| own.contains(key)));
+            keys
+        };
+        let mut sets = query.patients.iter().map(keys);
         sql.push(" FROM ");
-        match keys.as_slice() {
-            [] if query.patients.is_empty() => {
+        match sets.next() {
+            None => {
                 sql.push("audit_event e WHERE e.tenant = ").bind(self.tenant);
             }
-            keys => {
+            Some(keys) => {
+                let keys = keys.as_slice();
                 sql.push("(SELECT tenant, seq, recorded, patient, action, record FROM audit_event WHERE tenant = ")
                     .bind(self.tenant);
                 sql.push(" AND patient = ANY(")
@@ -215,6 +219,11 @@ impl AuditLog {
                 sql.bind(self.tenant).push(" AND patient = ANY(").bind(keys);
                 sql.push(")) p JOIN audit_event a ON a.tenant = p.tenant AND a.seq = p.seq) e WHERE true");
             }
+        }
+        for keys in sets {
+            sql.push(" AND (e.patient = ANY(").bind(keys.as_slice());
+            sql.push(") OR EXISTS (SELECT FROM audit_patient p WHERE p.tenant = e.tenant AND p.seq = e.seq");
+            sql.push(" AND p.patient = ANY(").bind(keys.as_slice()).push(")))");
         }
         sql.push(" AND (");
         for (position, grant) in grants.iter().enumerate() {
