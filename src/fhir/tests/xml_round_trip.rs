@@ -10,9 +10,13 @@ use salus_fhir::{Definitions, json};
 /// Resources of the package that are not valid R4, and so have no XML form: what is wrong.
 const NOT_VALID: &[(&str, &str)] = &[];
 
-/// The value with its members sorted by name, since XML has its own order.
+/// The value with its members sorted by name, since XML has its own order; and narratives with the line ends that XML
+/// has (XML 1.0 section 2.11), which say the same in XHTML.
 fn sorted<'a>(value: &Value<'a>) -> Value<'a> {
     match value {
+        Value::String(text) if text.starts_with("<div") && text.contains('\r') => {
+            text.replace("\r\n", "\n").replace('\r', "\n").into()
+        }
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
         Value::Object(object) => {
             let mut members: Vec<_> = object.0.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();

@@ -19,6 +19,8 @@ mod narrative;
 mod read;
 mod write;
 
+use std::borrow::Cow;
+
 pub use error::{XmlError, XmlErrorKind, XmlWriteError, XmlWriteErrorKind};
 pub use read::{Limits, read, read_bytes};
 pub use write::{Layout, write};
@@ -50,6 +52,15 @@ fn is_attribute(ty: &crate::definitions::TypeDefinition, name: &str) -> bool {
 /// Whether a character may stand in an XML 1.0 document (XML 1.0, production 2).
 fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// The text with its lines ended by a line feed alone, as whoever reads XML sees it (XML 1.0 section 2.11). A carriage
+/// return that is meant is written as a character reference.
+fn lines_ended(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]

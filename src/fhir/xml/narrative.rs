@@ -1,4 +1,4 @@
-//! The XHTML of a narrative, which both forms carry character by character.
+//! The XHTML of a narrative, which both forms carry character by character but for how lines end.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
 
-use super::{XHTML, is_xml_char};
+use super::{XHTML, is_xml_char, lines_ended};
 
 /// An XHTML element under way: reads the events after its start tag until its end.
 ///
@@ -130,12 +130,16 @@ impl Narrative {
 }
 
 /// The narrative of a resource in JSON as it stands in XML: HTML's named entities, which XML does
-/// not know, become character references, and a missing namespace is declared; all else is kept.
+/// not know, become character references, a missing namespace is declared, and lines end with a line feed (as they do for whoever
+/// reads the XML); all else is kept.
 ///
 /// # Errors
 /// Why it is not one well-formed XHTML `<div>`.
 pub(super) fn to_xml(div: &str) -> Result<Cow<'_, str>, String> {
-    let div = resolve_entities(div.trim())?;
+    let div = match lines_ended(div.trim()) {
+        Cow::Borrowed(div) => resolve_entities(div)?,
+        Cow::Owned(div) => Cow::Owned(resolve_entities(&div)?.into_owned()),
+    };
     let mut reader = NsReader::from_str(&div);
     reader.config_mut().check_comments = true;
     let mut narrative = match reader.read_event().map_err(|error| error.to_string())? {

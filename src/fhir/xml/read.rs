@@ -1,7 +1,5 @@
 //! XML to JSON.
 
-use std::borrow::Cow;
-
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -12,7 +10,7 @@ use crate::json::{self, Object, Value};
 
 use super::error::Steps;
 use super::narrative::{self, Narrative};
-use super::{NAMESPACE, SCHEMA_INSTANCE, XHTML, XmlError, XmlErrorKind as Kind, is_attribute};
+use super::{NAMESPACE, SCHEMA_INSTANCE, XHTML, XmlError, XmlErrorKind as Kind, is_attribute, lines_ended};
 
 /// What the reader refuses to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,15 +47,6 @@ pub fn read(text: &str, definitions: &Definitions, limits: &Limits) -> Result<Va
     let mut reader = Reader { xml, text, types, limits, at: 0, depth: 0, steps: Steps::default() };
     let value = reader.document();
     value.map_err(|kind| XmlError::new(kind, text, reader.at, reader.steps.to_string()))
-}
-
-/// The text with its lines ended by a line feed alone, as whoever reads XML sees it (XML 1.0 section 2.11). A carriage
-/// return that is meant is written as a character reference.
-fn lines_ended(text: &str) -> Cow<'_, str> {
-    match text.contains('\r') {
-        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
-        false => Cow::Borrowed(text),
-    }
 }
 
 /// As [`read`], from bytes, which must be UTF-8.
