@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod cluster;
+mod database;
 mod definitions;
 mod error;
 pub mod facts;
@@ -31,6 +32,7 @@ mod sql;
 mod store;
 pub mod write;
 
+pub use database::{DatabaseConfig, DatabaseConfigError};
 pub use error::{Error, Result};
 pub use history::{HistoryPage, HistoryQuery};
 pub use model_inputs::{Body, MOST_OBSERVATIONS, ModelInputs, ModelInputsQuery};

@@ -1,9 +1,9 @@
 //! Connections, and the schema's migrations.
 
 use deadpool_postgres::{Client, Hook, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Transaction};
-use tokio_postgres::{IsolationLevel, NoTls};
+use tokio_postgres::IsolationLevel;
 
-use crate::{Error, Result};
+use crate::{DatabaseConfig, Error, Result};
 
 mod embedded {
     // Files under migrations/, each with the reason for every index it makes.
@@ -25,11 +25,12 @@ const MOST_STATEMENTS: usize = 250;
 ///
 /// # Errors
 /// [`Error::Internal`] where the pool cannot be built.
-pub(crate) fn open(config: tokio_postgres::Config, size: usize) -> Result<Pool> {
-    let mut config = config;
+pub(crate) fn open(database: &DatabaseConfig, size: usize) -> Result<Pool> {
+    let mut config = database.config().clone();
     let options = [config.get_options().unwrap_or_default(), PLANNER].join(" ");
     config.options(options);
-    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let manager =
+        Manager::from_config(config, database.tls(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(size)
         // The connection used last has its statements planned and its caches warm.

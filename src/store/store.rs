@@ -16,13 +16,13 @@ use crate::predicate::View;
 use crate::read::Reader;
 use crate::row::Version;
 use crate::write::{Content, Current, Groups};
-use crate::{Result, pool};
+use crate::{DatabaseConfig, Result, pool};
 
 /// How to open a [`Store`].
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where PostgreSQL is.
-    pub database: tokio_postgres::Config,
+    pub database: DatabaseConfig,
     /// Most connections at a time.
     pub connections: usize,
     /// The key that signs the audit log's tree heads (created where there is none).
@@ -68,10 +68,10 @@ impl Store {
     /// [`crate::Error::Unavailable`] without a database, [`crate::Error::Internal`] where a migration
     /// fails, [`crate::Error::Audit`] where the head key cannot be read or made.
     pub async fn open(settings: Settings, definitions: Arc<Definitions>) -> Result<Self> {
-        let pool = pool::open(settings.database.clone(), settings.connections)?;
+        let pool = pool::open(&settings.database, settings.connections)?;
         pool::migrate(&pool).await?;
         // Audit commits have connections of their own: a burst of reads must not keep them waiting.
-        let audit_pool = pool::open(settings.database, AuditLog::CONNECTIONS)?;
+        let audit_pool = pool::open(&settings.database, AuditLog::CONNECTIONS)?;
         let audit = AuditLog::start(audit_pool, settings.tenant, &settings.head_key)?;
         let registry = Arc::new(Registry::open(&pool, definitions, settings.tenant).await?);
         let groups = Groups::start(pool.clone(), settings.tenant);

@@ -7,7 +7,7 @@ use salus_fhir::packages::{R4_CORE, default_cache_dir};
 use salus_fhir::{Definitions, Key};
 use salus_store::cluster::Cluster;
 use salus_store::search::{MetaList, SearchContext, SearchQuery};
-use salus_store::{Settings, Store};
+use salus_store::{DatabaseConfig, Settings, Store};
 use serde_json::{Value, json};
 
 use crate::harness::shared_data;
@@ -446,7 +446,7 @@ impl Launched {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let cluster = Cluster::attach(&salus.data_dir).unwrap().unwrap();
         let settings = Settings {
-            database: cluster.config(),
+            database: DatabaseConfig::local(cluster.config()).unwrap(),
             connections: 2,
             head_key: salus.data_dir.join("keys").join("audit-head.pk8"),
             base: salus.base(),

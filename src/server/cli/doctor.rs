@@ -40,9 +40,9 @@ pub(super) async fn run(flags: &Flags) -> Outcome {
 
 async fn database(settings: &Settings) -> Result<String, String> {
     let database = Database::attach(settings).await?;
+    let config = database.config().clone();
     let answer = async {
-        let (client, connection) =
-            database.config().connect(tokio_postgres::NoTls).await.map_err(|error| error.to_string())?;
+        let (client, connection) = config.config().connect(config.tls()).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
         let row = client.query_one("SELECT version()", &[]).await.map_err(|error| error.to_string())?;
         row.try_get::<_, String>(0).map_err(|error| error.to_string())

@@ -1,7 +1,6 @@
 //! The server's parts, put together for a command.
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::sync::Arc;
 
 use salus_access::{Policy, Settings as PolicySettings};
@@ -9,8 +8,8 @@ use salus_analytics::Models;
 use salus_auth::{AuthConfig, AuthServer};
 use salus_fhir::Definitions;
 use salus_fhir::packages::{R4_CORE, default_cache_dir};
-use salus_store::cluster::Cluster;
-use salus_store::{Settings as StoreSettings, Store};
+use salus_store::cluster::{Cluster, ClusterError};
+use salus_store::{DatabaseConfig, Settings as StoreSettings, Store};
 
 use super::complain;
 use crate::app::App;
@@ -24,12 +23,10 @@ use crate::settings::Settings;
 /// Which tenant a server without further settings serves.
 pub(crate) const TENANT: i32 = 0;
 
-/// A database: the private cluster, or the one that `DATABASE_URL` names.
-pub(crate) enum Database {
-    /// Started or attached to by this process.
-    Private(Cluster),
-    /// Somebody else's.
-    Url(Box<tokio_postgres::Config>),
+/// A database: the private cluster, started or attached to by this process, or the one that `DATABASE_URL` names.
+pub(crate) struct Database {
+    config: DatabaseConfig,
+    cluster: Option<Cluster>,
 }
 
 impl Database {
@@ -37,10 +34,7 @@ impl Database {
     pub async fn start(settings: &Settings) -> Result<Self, String> {
         match &settings.database_url {
             Some(url) => Self::url(url),
-            None => Cluster::start(&settings.data_dir, &|line| complain(line))
-                .await
-                .map(Self::Private)
-                .map_err(|error| error.to_string()),
+            None => Self::private(Cluster::start(&settings.data_dir, &|line| complain(line)).await),
         }
     }
 
@@ -48,39 +42,39 @@ impl Database {
     pub async fn attach(settings: &Settings) -> Result<Self, String> {
         match &settings.database_url {
             Some(url) => Self::url(url),
-            None => {
-                let cluster = Cluster::attach_or_start(&settings.data_dir, &|line| complain(line)).await;
-                cluster.map(Self::Private).map_err(|error| error.to_string())
-            }
+            None => Self::private(Cluster::attach_or_start(&settings.data_dir, &|line| complain(line)).await),
         }
+    }
+
+    fn private(cluster: Result<Cluster, ClusterError>) -> Result<Self, String> {
+        let cluster = cluster.map_err(|error| error.to_string())?;
+        let config = DatabaseConfig::local(cluster.config()).map_err(|error| error.to_string())?;
+        Ok(Self { config, cluster: Some(cluster) })
     }
 
     fn url(url: &str) -> Result<Self, String> {
-        let config = tokio_postgres::Config::from_str(url).map_err(|error| format!("DATABASE_URL: {error}"))?;
-        Ok(Self::Url(Box::new(config)))
+        let config = url.parse().map_err(|error| format!("DATABASE_URL: {error}"))?;
+        Ok(Self { config, cluster: None })
     }
 
     /// How to connect.
-    pub fn config(&self) -> tokio_postgres::Config {
-        match self {
-            Self::Private(cluster) => cluster.config(),
-            Self::Url(config) => (**config).clone(),
-        }
+    pub fn config(&self) -> &DatabaseConfig {
+        &self.config
     }
 
     /// Ends it, if this process started it.
     pub async fn stop(self) -> Result<(), String> {
-        match self {
-            Self::Private(cluster) => cluster.stop().await.map_err(|error| error.to_string()),
-            Self::Url(_) => Ok(()),
+        match self.cluster {
+            Some(cluster) => cluster.stop().await.map_err(|error| error.to_string()),
+            None => Ok(()),
         }
     }
 
     /// Waits until the private cluster died for good, and says why.
     pub async fn failed(&self) -> String {
-        match self {
-            Self::Private(cluster) => cluster.failed().await,
-            Self::Url(_) => std::future::pending().await,
+        match &self.cluster {
+            Some(cluster) => cluster.failed().await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -123,7 +117,7 @@ pub(crate) async fn store(
     std::fs::create_dir_all(settings.data_dir.join("keys"))
         .map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
     let store = StoreSettings {
-        database: database.config(),
+        database: database.config().clone(),
         connections: settings.connections,
         head_key: settings.data_dir.join("keys").join("audit-head.pk8"),
         base: settings.base(),

@@ -91,10 +91,11 @@ async fn prepare(settings: &Settings, database: &Database) -> Result<Arc<App>, S
 
 /// What works beside the requests, for as long as they are answered.
 fn work_beside(app: &App, settings: &Settings, database: &Database) -> JoinSet<()> {
+    let database = database.config();
     let mut beside = JoinSet::new();
     beside.spawn(app.auth.clone().maintain());
-    beside.spawn(app.auth.clone().follow_changes(database.config(), tokio_postgres::NoTls));
-    beside.spawn(app.store.clone().follow_definitions(database.config()));
+    beside.spawn(app.auth.clone().follow_changes(database.config().clone(), database.tls()));
+    beside.spawn(app.store.clone().follow_definitions(database.clone()));
     beside.spawn(app.store.clone().work_at_reindexing(settings.reindex_rate));
     beside
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::AsyncMessage;
 
 use super::CHANNEL;
-use crate::{Error, Result, Store};
+use crate::{DatabaseConfig, Error, Result, Store};
 
 /// How often the listening connection is tried, and how long it may take to answer.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 impl Store {
     /// Keeps the definitions as other processes change them, for as long as the process runs. `database` must be the
     /// store's own.
-    pub async fn follow_definitions(self, database: Config) {
+    pub async fn follow_definitions(self, database: DatabaseConfig) {
         loop {
             let error = self.listen(&database).await.err();
             tracing::debug!(?error, "not hearing of changed definitions");
@@ -27,8 +27,8 @@ impl Store {
         }
     }
 
-    async fn listen(&self, database: &Config) -> Result<()> {
-        let (client, mut connection) = database.connect(NoTls).await?;
+    async fn listen(&self, database: &DatabaseConfig) -> Result<()> {
+        let (client, mut connection) = database.config().connect(database.tls()).await?;
         let messages = stream::poll_fn(move |context| connection.poll_message(context));
         tokio::select! {
             heard = self.hear(messages) => heard,

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::cluster::Cluster;
 use crate::predicate::View;
 use crate::sql::Sql;
-use crate::{Settings, Store};
+use crate::{DatabaseConfig, Settings, Store};
 
 const BASE: &str = "http://salus.test/fhir";
 /// Whose resources the scopes are tested on; the random Consents have tenants of their own.
@@ -60,7 +60,7 @@ impl Bench {
         let directory = Directory(std::env::temp_dir().join(format!("salus-predicate-{}", std::process::id())));
         let cluster = Cluster::start(&directory.0, &|_| ()).await.unwrap();
         let settings = Settings {
-            database: cluster.config(),
+            database: DatabaseConfig::local(cluster.config()).unwrap(),
             connections: 4,
             head_key: directory.0.join("head.pk8"),
             base: BASE.to_owned(),

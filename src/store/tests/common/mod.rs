@@ -9,7 +9,7 @@ use salus_fhir::json::{Limits, parse};
 use salus_fhir::packages::{R4_CORE, default_cache_dir};
 use salus_store::cluster::Cluster;
 use salus_store::write::Method;
-use salus_store::{Change, Precondition, Settings, Store};
+use salus_store::{Change, DatabaseConfig, Precondition, Settings, Store};
 
 pub const BASE: &str = "http://salus.test/fhir";
 
@@ -45,7 +45,7 @@ impl Server {
 
 fn settings(cluster: &Cluster, data_dir: &std::path::Path, tenant: i32) -> Settings {
     Settings {
-        database: cluster.config(),
+        database: DatabaseConfig::local(cluster.config()).unwrap(),
         connections: 8,
         head_key: data_dir.join(format!("head-{tenant}.key")),
         base: BASE.to_owned(),
