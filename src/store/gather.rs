@@ -22,22 +22,22 @@ impl<T> Gatherer<T> {
         self.requests.recv().await
     }
 
-    /// Adds those that wait, and those that are about to, up to `most` in all.
+    /// Adds those that wait, and those that are about to, up to `most` in all, to a group that starts now.
     pub async fn fill(&mut self, group: &mut Vec<T>, most: usize) {
         if self.several {
             tokio::task::yield_now().await;
         }
         self.take(group, most);
+        self.several = group.len() > 1;
     }
 
-    /// Adds those that wait, up to `most` in all.
+    /// Adds those that wait, up to `most` in all, to a group that does not start yet.
     pub fn take(&mut self, group: &mut Vec<T>, most: usize) {
         while group.len() < most
             && let Ok(more) = self.requests.try_recv()
         {
             group.push(more);
         }
-        self.several = group.len() > 1;
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(alone, [0]);
         asked.await.unwrap();
         let mut two = vec![0];
-        gatherer.take(&mut two, 5);
+        gatherer.fill(&mut two, 5).await;
         let (mut company, asked) = (vec![2], ask(3));
         gatherer.fill(&mut company, 5).await;
         assert_eq!((two, company), (vec![0, 1], vec![2, 3]));
