@@ -1,20 +1,23 @@
 //! The requests of a group: all that wait when it can start.
 //!
-//! Where the last group had several, others are about to ask, and have their turn of the scheduler first. Who is
-//! alone does not wait for them: at one connection the turn, which wakes another thread, costs as much as a statement.
+//! Where groups have several, others are about to ask, and have their turn of the scheduler first. Who is alone does not
+//! wait for them: at one connection the turn, which wakes another thread, costs as much as a statement.
 
 use tokio::sync::mpsc;
+
+/// So many groups of one after each other mean that nobody else is about to ask.
+const LONELY: u32 = 8;
 
 /// Takes requests off a queue in groups.
 pub(crate) struct Gatherer<T> {
     requests: mpsc::Receiver<T>,
-    /// Whether the last group had more than one.
-    several: bool,
+    /// How many groups of one there were since the last of several.
+    lone: u32,
 }
 
 impl<T> Gatherer<T> {
     pub fn new(requests: mpsc::Receiver<T>) -> Self {
-        Self { requests, several: false }
+        Self { requests, lone: LONELY }
     }
 
     /// The next request, when there is one; `None` when nobody can ask any more. Nothing is lost when it is dropped.
@@ -24,11 +27,11 @@ impl<T> Gatherer<T> {
 
     /// Adds those that wait, and those that are about to, up to `most` in all, to a group that starts now.
     pub async fn fill(&mut self, group: &mut Vec<T>, most: usize) {
-        if self.several {
+        if self.lone < LONELY {
             tokio::task::yield_now().await;
         }
         self.take(group, most);
-        self.several = group.len() > 1;
+        self.lone = if group.len() > 1 { 0 } else { self.lone.saturating_add(1) };
     }
 
     /// Adds those that wait, up to `most` in all, to a group that does not start yet.
