@@ -5,7 +5,7 @@ use salus_access::{Access, Permission};
 
 use crate::predicate::View;
 use crate::row::{Version, columns};
-use crate::sql::Sql;
+use crate::sql::{Sql, TYPE_AS_CHANGED};
 use crate::{Error, Result, Store};
 
 /// What to show of a history.
@@ -141,11 +141,14 @@ impl Store {
     fn write_visible(&self, view: &View<'_>, query: &HistoryQuery, row: &str, sql: &mut Sql) {
         match &query.resource_type {
             Some(resource_type) => {
-                sql.push(row).push(".type = ").bind(resource_type.as_str()).push(" AND ");
+                let column = if query.id.is_some() { ".type" } else { TYPE_AS_CHANGED };
+                sql.push(row).push(column).push(" = ").bind(resource_type.as_str()).push(" AND ");
                 view.write(resource_type, row, sql);
             }
             None => {
                 let types: Vec<&str> = view.definitions.resource_types().collect();
+                let names: Vec<String> = types.iter().map(|&name| name.to_owned()).collect();
+                sql.push(row).push(TYPE_AS_CHANGED).push(" = ANY(").bind(names).push(") AND ");
                 view.write_types(Permission::Search, &types, row, sql);
             }
         }

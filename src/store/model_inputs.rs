@@ -133,7 +133,8 @@ impl Store {
         self.write_observations(patient, query, &mut sql);
         sql.push(") SELECT f.part, c.restricts, CASE f.part WHEN ").bind(LOCATION).push(" THEN r.id ELSE r.body END");
         sql.push(" FROM c, f");
-        self.write_fetched("f", &["Patient", "Location", "Observation"], &view, &of, &mut sql);
+        sql.join_resource(self.tenant(), "f").push(" WHERE NOT r.deleted AND ");
+        view.write_of_patient(&of, &["Patient", "Location", "Observation"], "r", &mut sql);
         sql.push(" UNION ALL SELECT ").bind(ENCOUNTER).push(", false, e.body FROM e LIMIT ");
         sql.bind((MOST_OBSERVATIONS + OTHERS) as i64);
         sql
@@ -147,16 +148,9 @@ impl Store {
         sql.push("search_index x WHERE x.tenant = s.tenant AND x.sort = s.sort AND x.rid = s.rid AND x.key = ");
         sql.bind(parameter_key("Encounter", "date")).push(" AND x.low <= ").bind(query.as_of);
         sql.push(" AND x.high > ").bind(since(query)).push(PROBED).push(") s");
-        self.write_fetched("s", &["Encounter"], view, of, sql);
+        sql.join_resource(self.tenant(), "s").push(" WHERE NOT r.deleted AND ");
+        view.write_of_patient(of, &["Encounter"], "r", sql);
         sql.push(")");
-    }
-
-    /// The resources `r` of these types that `from` names by `rid`, as far as the caller may see them. Each is looked
-    /// up by that alone: a young table has no statistics yet, and the planner would rather go through a whole type.
-    fn write_fetched(&self, from: &str, types: &[&str], view: &View<'_>, of: &OfPatient<'_>, sql: &mut Sql) {
-        sql.push(", LATERAL (SELECT * FROM resource q WHERE q.tenant = ").bind(self.tenant());
-        sql.push(" AND q.rid = ").push(from).push(".rid OFFSET 0) r WHERE NOT r.deleted AND ");
-        view.write_of_patient(of, types, "r", sql);
     }
 
     /// `w` the patient's Observations since the earliest encounter, up to one more than are worth fetching whatever

@@ -128,6 +128,10 @@ pub(crate) const NO_PATIENT: Key = Key(0);
 /// The `patient` of rows in several compartments; the patients' keys are among the row's facts.
 pub(crate) const SEVERAL_PATIENTS: Key = Key(u128::MAX);
 
+/// The type of a row (after its name) for walks in the order of change: in this collation, and in no other, the indexes
+/// `resource_updated` and `resource_history_updated` know it (`migrations/V1__store.sql` says why).
+pub(crate) const TYPE_AS_CHANGED: &str = ".type COLLATE \"POSIX\"";
+
 /// Begins whether a row exists that is tied to the row at hand, to be probed for each row as it comes. Unlike
 /// `EXISTS` this is never turned into a join that reads a whole index first, which is what the planner prefers
 /// while it knows little of a table.
@@ -166,6 +170,14 @@ impl Sql {
         // Writing to a String does not fail.
         let _ = write!(self.text, "${}::{cast}", position + 1);
         self
+    }
+
+    /// Appends a join with the resources that `entry` names by `rid`, as `r`, each looked up by that alone. Joined as
+    /// tables the two are planned together with what else is asked of the resource, and on a table without statistics
+    /// the planner goes through all of it.
+    pub fn join_resource(&mut self, tenant: i32, entry: &str) -> &mut Self {
+        self.push(" CROSS JOIN LATERAL (SELECT * FROM resource q WHERE q.tenant = ").bind(tenant);
+        self.push(" AND q.rid = ").push(entry).push(".rid OFFSET 0) r")
     }
 
     /// A table alias that no other part of this statement uses.

@@ -144,7 +144,7 @@ impl Registry {
             .query_opt("SELECT version FROM search_definitions WHERE tenant = $1", &[&self.tenant])
             .await?
             .map_or(Ok(0), |row| row.try_get(0))?;
-        let bodies = "SELECT id, body FROM resource WHERE tenant = $1 AND type = $2 AND NOT deleted";
+        let bodies = "SELECT id, body FROM resource WHERE tenant = $1 AND type COLLATE \"POSIX\" = $2 AND NOT deleted";
         let mut custom = Vec::new();
         for row in transaction.query(bodies, &[&self.tenant, &SEARCH_PARAMETER]).await? {
             let (id, body): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
@@ -185,7 +185,7 @@ impl Registry {
 /// Those of the types of which nothing is stored, nor was.
 pub(crate) async fn without_rows(client: &impl GenericClient, tenant: i32, types: &[String]) -> Result<Vec<String>> {
     let sql = "SELECT t FROM unnest($2::text[]) t WHERE NOT coalesce(
-                   (SELECT true FROM resource r WHERE r.tenant = $1 AND r.type = t LIMIT 1), false)";
+                   (SELECT true FROM resource r WHERE r.tenant = $1 AND r.type COLLATE \"POSIX\" = t LIMIT 1), false)";
     let rows = client.query(sql, &[&tenant, &types]).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, tokio_postgres::Error>>()?)
 }

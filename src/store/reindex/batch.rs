@@ -26,7 +26,7 @@ fn rows() -> String {
                                   AND h.body IS NOT NULL ORDER BY h.version DESC LIMIT 1)),
                 e.*
          FROM resource r {WITH_ENTRIES}
-         WHERE r.tenant = $1 AND r.type = $2 AND (r.updated, r.rid) > ($3, $4) AND r.updated <= $5
+         WHERE r.tenant = $1 AND r.type COLLATE \"POSIX\" = $2 AND (r.updated, r.rid) > ($3, $4) AND r.updated <= $5
          ORDER BY r.updated, r.rid LIMIT $6"
     )
 }

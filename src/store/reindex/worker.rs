@@ -257,7 +257,7 @@ impl Store {
             return Ok(None);
         }
         let client = self.client().await?;
-        let count = "SELECT count(*), coalesce(max(updated), 0) FROM resource WHERE tenant = $1 AND type = $2";
+        let count = "SELECT count(*), coalesce(max(updated), 0) FROM resource WHERE tenant = $1 AND type COLLATE \"POSIX\" = $2";
         let row = client.query_one(count, &[&self.tenant(), &name]).await?;
         let walk = Walk {
             total: row.try_get(0)?,

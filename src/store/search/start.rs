@@ -8,7 +8,7 @@ use super::condition::{Condition, write_updated};
 use super::intervals::{IN_STRETCH, IntervalTest};
 use super::text_test::{TextTest, write_text};
 use crate::predicate::View;
-use crate::sql::{SEVERAL_PATIENTS, Sql};
+use crate::sql::{SEVERAL_PATIENTS, Sql, TYPE_AS_CHANGED};
 
 /// Alternatives that are written one by one.
 const FEW: usize = 8;
@@ -191,7 +191,7 @@ impl Start {
             }
             Self::Updated { types, test } => {
                 sql.push("(SELECT u.tenant, u.rid FROM resource u WHERE u.tenant = ").bind(tenant);
-                sql.push(" AND u.type = ANY(").bind(types.clone()).push(")");
+                sql.push(" AND u").push(TYPE_AS_CHANGED).push(" = ANY(").bind(types.clone()).push(")");
                 if let Some(test) = test {
                     sql.push(" AND ");
                     write_updated(test, "u", sql);

@@ -13,7 +13,7 @@ use super::sort::{Cursor, SortBy, SortKey, write_after, write_order};
 use super::start::{Clause, KeyStart, Start, rank};
 use crate::predicate::View;
 use crate::row::columns;
-use crate::sql::Sql;
+use crate::sql::{Sql, TYPE_AS_CHANGED};
 
 /// A search, compiled.
 #[derive(Debug, Clone)]
@@ -151,8 +151,8 @@ impl Compiled {
     ) {
         let order = if self.sort[0].descending { " DESC" } else { "" };
         sql.push(if unique { "SELECT r.rid" } else { "SELECT DISTINCT ON (s.sort, s.rid) r.rid" });
-        sql.push(", s.sort AS s0, ").push(&columns("r")).push(" FROM search_index s JOIN resource r");
-        sql.push(" ON r.tenant = s.tenant AND r.rid = s.rid WHERE ");
+        sql.push(", s.sort AS s0, ").push(&columns("r")).push(" FROM search_index s");
+        sql.join_resource(view.access.tenant(), "s").push(" WHERE ");
         key(sql);
         if let Some(cursor) = after
             && let Some(super::sort::CursorValue::Long(sort)) = cursor.values.first()
@@ -200,7 +200,11 @@ impl Compiled {
             sql.push("SELECT w.* FROM unnest(").bind(self.types.clone()).push(") k(type), LATERAL (");
         }
         sql.push("SELECT r.rid, r.updated AS s0, ").push(&columns("r")).push(" FROM resource r WHERE true");
-        sql.push(if several { " AND r.type = k.type" } else { "" });
+        match self.types.as_slice() {
+            [] => {}
+            [one] => _ = sql.push(" AND r").push(TYPE_AS_CHANGED).push(" = ").bind(one.as_str()),
+            _ => _ = sql.push(" AND r").push(TYPE_AS_CHANGED).push(" = k.type"),
+        }
         self.write_filters(&self.page, view, sql);
         if let Some(test) = test {
             sql.push(" AND ");
@@ -246,5 +250,5 @@ impl Compiled {
 pub(super) fn write_candidates(start: &Start, view: &View<'_>, sql: &mut Sql) {
     sql.push(" FROM ");
     start.write(view, sql);
-    sql.push(" s JOIN resource r ON r.tenant = s.tenant AND r.rid = s.rid");
+    sql.push(" s").join_resource(view.access.tenant(), "s");
 }

@@ -1,11 +1,13 @@
 //! That no shape of search reads a whole table: what PostgreSQL plans for it, predicate and all, on tables that are
-//! large enough for it to matter.
+//! large enough for it to matter, before it has statistics of them and after.
 
 use super::*;
 use crate::search::{CompartmentOf, SearchContext, SearchQuery};
 
 /// Large tables of random rows: what stands in them does not matter, but how many there are.
 const FILL: &str = "
+    ALTER TABLE resource SET (autovacuum_enabled = off);
+    ALTER TABLE search_index SET (autovacuum_enabled = off);
     INSERT INTO resource SELECT 7, md5('r' || n)::uuid, md5('p' || n % 2000)::uuid,
         (ARRAY['Patient','Observation','Encounter'])[1 + n % 3], 'id' || n, 1, n, n, false, 'PUT',
         ARRAY[md5('k' || n)::uuid, md5('c' || n % 50)::uuid], 2, '{}', '{}' FROM generate_series(1, 40000) n;
@@ -15,8 +17,8 @@ const FILL: &str = "
     INSERT INTO search_string SELECT 7, md5('k' || n % 20)::uuid, md5('s' || n), md5('r' || n)::uuid, 0, md5('s' || n),
         n, md5('p' || n % 2000)::uuid FROM generate_series(1, 40000) n;
     INSERT INTO consent_rule (tenant, patient, consent, node, ancestors, path, deny)
-        SELECT 7, md5('p' || n)::uuid, md5('c' || n)::uuid, 0, '{}', '', n % 2 = 0 FROM generate_series(1, 20000) n;
-    ANALYZE resource, search_index, search_string, consent_rule";
+        SELECT 7, md5('p' || n)::uuid, md5('c' || n)::uuid, 0, '{}', '', n % 2 = 0 FROM generate_series(1, 20000) n";
+const ANALYZE: &str = "ANALYZE resource, search_index, search_string, consent_rule";
 
 /// The shapes of `make bench`, and others that applications use.
 const SHAPES: [(&str, &str); 28] = [
@@ -52,6 +54,12 @@ const SHAPES: [(&str, &str); 28] = [
 
 pub(super) async fn read_no_whole_table(bench: &Bench) {
     bench.store.client().await.unwrap().batch_execute(FILL).await.unwrap();
+    look_up_rows(bench).await;
+    bench.store.client().await.unwrap().batch_execute(ANALYZE).await.unwrap();
+    look_up_rows(bench).await;
+}
+
+async fn look_up_rows(bench: &Bench) {
     for default_policy in [DefaultPolicy::PermitNormal, DefaultPolicy::Deny] {
         let access = bench.access(default_policy, &principal(7, "system/*.rs", None, "TREAT", &["Practitioner/1"]));
         let view = bench.view(&access);
@@ -87,7 +95,9 @@ async fn plan(bench: &Bench, view: &View<'_>, context: SearchContext, query: &st
         let explain = format!("EXPLAIN (COSTS OFF) {}", sql.text);
         let rows = client.query(&explain, &sql.params()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let whole = plan.iter().find(|line| line.contains("Seq Scan on"));
+        // Whoever asks for the order of change names the collation of that index.
+        let by_type = |line: &str| line.contains("using resource_updated") && !sql.text.contains("COLLATE");
+        let whole = plan.iter().find(|line| line.contains("Seq Scan on") || by_type(line));
         assert!(whole.is_none(), "{:?}?{query}\n{}\n{}", context.one_type(), plan.join("\n"), sql.text);
         assert!(plan.iter().any(|line| line.contains("Index")), "{query}\n{}", plan.join("\n"));
     }
